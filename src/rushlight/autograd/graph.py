@@ -1,0 +1,396 @@
+"""The recorded graph, and the walk back through it.
+
+An operation that records makes a `Node`. It points to the nodes of its inputs (its *edges*), and keeps
+what its gradient needs. A leaf that requires a gradient has an `AccumulateGrad` node; so a tensor
+requires a gradient exactly if it has a node. One of several outputs has an `Output` node between.
+
+Nodes are numbered as they are made, and an input is always made before its result. So the walk back
+needs no counting of dependencies: it takes the youngest node that has a gradient, again and again.
+
+A node knows the shape and dtype of the value it made. The walk sums and casts every gradient to those,
+so no gradient rule has to undo broadcasting or promotion.
+"""
+
+from __future__ import annotations
+
+import heapq
+import weakref
+from collections.abc import Callable, Sequence
+from itertools import count
+from sys import getrefcount
+from typing import Any
+
+from .modes import state
+
+next_number = count().__next__
+
+
+class Node:
+    """One recorded operation.
+
+    Attributes:
+        op: the primitive; it holds the gradient rule.
+        edges: for each input the node that made it, or None where no gradient flows.
+        saved: what the rule named: tensors, `Saved` snapshots and plain values; None once freed.
+        versions: the write counts of the saved tensors when they were saved; None if all were 0.
+        shape, dtype: of the value made here; lists of them where there are several outputs.
+        number: the order of creation.
+        where: the place in the user's program, filled while someone asks for it (anomaly mode, traps).
+        freed: True after a backward that did not retain the graph.
+        hooks: what runs on the gradients here; None without any.
+    """
+
+    __slots__ = (
+        "op", "edges", "saved", "versions", "shape", "dtype", "number", "where", "freed", "hooks",
+        "__weakref__",
+    )  # fmt: skip
+
+    def backward(self, g: Any) -> Sequence[Any]:
+        """The gradients of the inputs from the gradient of the output."""
+        if self.freed and self.saved is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time: the values that "
+                f"{self.name()} saved were freed by an earlier backward(). If the tensor comes from an "
+                "earlier iteration, detach() it; for two losses over one graph, add them and call "
+                "backward() once, or pass retain_graph=True to the first call."
+            )
+        return self.op.backward(self, g)
+
+    def release(self) -> None:
+        """Frees what was saved for backward; a rule that needs nothing can run again."""
+        if self.saved:
+            self.saved = None
+        self.freed = True
+
+    def name(self) -> str:
+        """PyTorch's name for this kind of node, as in ``"AddBackward0"``."""
+        return self.op.node_name
+
+    @property
+    def next_functions(self) -> tuple:
+        """For each input, the node it came from and which of that node's outputs it was."""
+        return tuple(_edge(e) for e in self.edges)
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """What was kept for backward."""
+        return tuple(self.saved or ())
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for the user's own notes on this node."""
+        return hooks_of(self).metadata
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(grad_inputs, grad_outputs)`` after this node; it may return new ``grad_inputs``."""
+        return RemovableHandle(hooks_of(self).post, hook)
+
+    def register_prehook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(grad_outputs)`` before this node; it may return new ``grad_outputs``."""
+        return RemovableHandle(hooks_of(self).pre, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+def _edge(node: Any) -> tuple:
+    if type(node) is Output:
+        return node.edges[0], node.index
+    return node, 0
+
+
+class Hooks:
+    """What the user hung on one node."""
+
+    __slots__ = ("tensor", "retain", "pre", "post", "metadata")
+
+    def __init__(self) -> None:
+        self.tensor: dict[int, Callable] = {}
+        self.retain: Any = None
+        self.pre: dict[int, Callable] = {}
+        self.post: dict[int, Callable] = {}
+        self.metadata: dict = {}
+
+
+def hooks_of(node: Any) -> Hooks:
+    """The hooks of a node, made when first asked for."""
+    if node.hooks is None:
+        node.hooks = Hooks()
+    return node.hooks
+
+
+class RemovableHandle:
+    """Takes a hook back: ``handle.remove()``, or as a context manager at its end."""
+
+    _ids = count()
+
+    def __init__(self, hooks: dict, hook: Callable | None = None):
+        self.id = next(RemovableHandle._ids)
+        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else (lambda: hooks)
+        if hook is not None:
+            hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.remove()
+
+
+class Output:
+    """One of several outputs of a node: where its gradient waits for the others."""
+
+    __slots__ = ("edges", "index", "shape", "dtype", "number", "hooks", "where", "__weakref__")
+    freed = False
+    saved = None
+
+    def __init__(self, node: Node, index: int, array: Any):
+        self.edges = (node,)
+        self.index = index
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.number = next_number()
+        self.hooks = None
+        self.where = None
+
+    def release(self) -> None:
+        """An output keeps nothing."""
+
+    def name(self) -> str:
+        return self.edges[0].name()
+
+
+class AccumulateGrad:
+    """The end of the graph at a leaf: adds what arrives to the leaf's ``grad``."""
+
+    __slots__ = ("_leaf", "number", "hooks", "after", "where", "__weakref__")
+    edges = ()
+    saved = None
+    freed = False
+
+    def __init__(self, leaf: Any):
+        # Weak: the leaf owns this node, and a leaf that nobody holds needs no gradient.
+        self._leaf = weakref.ref(leaf)
+        self.number = -1  # Older than every operation: gradients arrive complete.
+        self.hooks = None
+        self.after: dict[int, Callable] | None = None
+        self.where = None
+
+    @property
+    def variable(self) -> Any:
+        """The leaf, or None if nobody holds it any more."""
+        return self._leaf()
+
+    @property
+    def shape(self) -> tuple:
+        leaf = self._leaf()
+        return () if leaf is None else leaf._array.shape
+
+    @property
+    def dtype(self) -> Any:
+        leaf = self._leaf()
+        return None if leaf is None else leaf._array.dtype
+
+    @property
+    def next_functions(self) -> tuple:
+        return ()
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(grad_inputs, grad_outputs)`` when a gradient has been added to the leaf."""
+        return RemovableHandle(hooks_of(self).post, hook)
+
+    def register_prehook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(grad_outputs)`` before a gradient is added to the leaf."""
+        return RemovableHandle(hooks_of(self).pre, hook)
+
+    def release(self) -> None:
+        """A leaf keeps nothing."""
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
+    def accumulate(self, g: Any) -> None:
+        """Adds ``g`` to the leaf's gradient; a buffer nobody else holds is taken as it is."""
+        leaf = self._leaf()
+        if leaf is None:
+            return
+        held = leaf._grad
+        if held is None:
+            leaf._grad = g if state.grad else _own(g)
+        elif state.grad:
+            leaf._grad = held + g
+        else:
+            held.add_(g)
+        if self.after:
+            for hook in tuple(self.after.values()):
+                hook(leaf)
+
+
+# What the frames between the walk and `_own` hold: the walk's own variables and arguments, and the
+# argument of `getrefcount`. `tests/autograd/test_graph.py` fails if the figures are wrong.
+_HOLDERS_OF_TENSOR = 5
+_HOLDERS_OF_ARRAY = 3
+
+
+def _own(g: Any) -> Any:
+    """``g`` without history, in memory that no other tensor uses."""
+    array = g._array
+    if (
+        g._view is None
+        and g._counter is None
+        and g._node is None
+        and getrefcount(g) <= _HOLDERS_OF_TENSOR
+        and getrefcount(array) <= _HOLDERS_OF_ARRAY
+        and array.flags.writeable
+    ):
+        return g
+    return g.detach().clone()
+
+
+def fit(g: Any, shape: tuple, dtype: Any) -> Any:
+    """``g`` summed over broadcast dimensions to ``shape``, and cast to ``dtype``."""
+    if g._array.shape != shape:
+        g = g.sum_to_size(shape)
+    if dtype is not None and g._array.dtype is not dtype:
+        g = g._cast_gradient(dtype)
+    return g
+
+
+def walk(
+    roots: Sequence[tuple[Any, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    wanted: dict[Any, int] | None = None,
+) -> list[Any]:
+    """Carries gradients from the roots back through the graph.
+
+    Args:
+        roots: pairs of a node and the gradient of its value.
+        retain_graph: keep what the nodes saved, for another walk.
+        create_graph: record the gradients' own operations.
+        wanted: nodes whose gradients to return, each with its place in the answer; leaves then keep
+            their ``grad``. None adds to every leaf that is reached.
+
+    Returns:
+        The gradients asked for, None where nothing arrived; an empty list without ``wanted``.
+    """
+    found: list[Any] = [] if wanted is None else [None] * len(wanted)
+    needed = None if wanted is None else _leading_to(wanted, [node for node, _ in roots])
+    pending: dict[Any, Any] = {}
+    heap: list[tuple[int, int, Any]] = []
+    push, pop = heapq.heappush, heapq.heappop
+    for node, g in roots:
+        if node in pending:
+            pending[node] = pending[node] + g
+        else:
+            pending[node] = g
+            push(heap, (-node.number, id(node), node))
+    before = state.grad
+    state.grad = create_graph
+    try:
+        while heap:
+            node = pop(heap)[2]
+            g = pending.pop(node)
+            hooks = node.hooks
+            if hooks is not None:
+                g = _run_hooks_before(node, hooks, g)
+            kind = type(node)
+            if wanted is not None and node in wanted:
+                found[wanted[node]] = g
+                if kind is AccumulateGrad:
+                    continue
+            if kind is AccumulateGrad:
+                if wanted is None:
+                    node.accumulate(g)
+                    if hooks is not None and hooks.post:
+                        _run_hooks_after(hooks, (), g)
+                continue
+            if kind is Output:
+                main = node.edges[0]
+                waiting = pending.get(main)
+                if waiting is None:
+                    waiting = pending[main] = [None] * len(main.shape)
+                    push(heap, (-main.number, id(main), main))
+                held = waiting[node.index]
+                waiting[node.index] = g if held is None else held + g
+                continue
+            gradients = node.backward(g)
+            if not retain_graph:
+                node.release()
+            if hooks is not None and hooks.post:
+                gradients = _run_hooks_after(hooks, gradients, g)
+            for edge, gx in zip(node.edges, gradients):
+                if gx is None or edge is None or (needed is not None and edge not in needed):
+                    continue
+                array = gx._array
+                if array.shape != edge.shape or array.dtype is not edge.dtype:
+                    gx = fit(gx, edge.shape, edge.dtype)
+                if edge in pending:
+                    pending[edge] = pending[edge] + gx
+                else:
+                    pending[edge] = gx
+                    push(heap, (-edge.number, id(edge), edge))
+            # Nothing here may hold a gradient that a leaf is about to take over (see `_own`).
+            g = gx = gradients = array = None
+    finally:
+        state.grad = before
+    return found
+
+
+def _leading_to(wanted: dict[Any, int], roots: list[Any]) -> set:
+    """The nodes below ``roots`` from which some wanted node can be reached, those included."""
+    order: list[Any] = []
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    needed = set(wanted)
+    # Oldest first: the inputs of a node are decided before the node.
+    for node in sorted(order, key=lambda n: n.number):
+        if any(edge in needed for edge in node.edges if edge is not None):
+            needed.add(node)
+    return needed
+
+
+def _run_hooks_before(node: Any, hooks: Hooks, g: Any) -> Any:
+    for hook in tuple(hooks.tensor.values()):
+        changed = hook(g)
+        if changed is not None:
+            if changed.shape != g.shape:
+                raise RuntimeError(
+                    f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value: "
+                    f"the gradient was {tuple(g.shape)}, the hook gave {tuple(changed.shape)}"
+                )
+            g = changed
+    if hooks.retain is not None:
+        tensor = hooks.retain()
+        if tensor is not None:
+            tensor._grad = g if tensor._grad is None else tensor._grad + g
+    for hook in tuple(hooks.pre.values()):
+        changed = hook(tuple(g) if isinstance(g, list) else (g,))
+        if changed is not None:
+            changed = changed if isinstance(changed, (tuple, list)) else (changed,)
+            g = list(changed) if isinstance(g, list) else changed[0]
+    return g
+
+
+def _run_hooks_after(hooks: Hooks, gradients: Sequence[Any], g: Any) -> Sequence[Any]:
+    for hook in tuple(hooks.post.values()):
+        changed = hook(tuple(gradients), tuple(g) if isinstance(g, list) else (g,))
+        if changed is not None:
+            gradients = changed if isinstance(changed, (tuple, list)) else (changed,)
+    return gradients

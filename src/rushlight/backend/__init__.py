@@ -1,0 +1,1 @@
+"""Array libraries and the extension: what computes, below everything that knows a tensor."""

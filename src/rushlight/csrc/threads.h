@@ -1,0 +1,42 @@
+// One thread count for OpenMP, oneDNN and our own loops.
+#pragma once
+
+#include <cstdint>
+
+#include <omp.h>
+
+namespace rushlight {
+
+int get_num_threads();
+void set_num_threads(int n);
+
+// OpenMP keeps its thread count per calling thread; every function that reaches oneDNN calls this first.
+inline void use_num_threads() {
+    const int n = get_num_threads();
+    if (omp_get_max_threads() != n) omp_set_num_threads(n);
+}
+
+// Calls f(begin, end) over [0, n) in at most get_num_threads() pieces of at least `grain`. f must not throw.
+template <typename F>
+void parallel_for(int64_t n, int64_t grain, const F &f) {
+    if (n <= 0) return;
+    if (grain < 1) grain = 1;
+    int64_t pieces = (n + grain - 1) / grain;
+    const int threads = get_num_threads();
+    if (pieces > threads) pieces = threads;
+    if (pieces <= 1 || omp_in_parallel()) {
+        f(int64_t(0), n);
+        return;
+    }
+#pragma omp parallel num_threads(int(pieces))
+    {
+        // The runtime may give fewer threads than asked for.
+        const int64_t team = omp_get_num_threads(), i = omp_get_thread_num();
+        const int64_t each = n / team, rest = n % team;
+        const int64_t begin = i * each + (i < rest ? i : rest);
+        const int64_t end = begin + each + (i < rest ? 1 : 0);
+        if (begin < end) f(begin, end);
+    }
+}
+
+}  // namespace rushlight

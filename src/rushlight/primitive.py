@@ -1,0 +1,739 @@
+"""The form in which an op is declared, and the one road that every call of it takes.
+
+A declaration is a function whose signature, docstring and body are the op's signature, docs and shape
+rule, with parts hung on it:
+
+    @primitive("torch", "Tensor")
+    def relu(input: Tensor) -> Spec: ...      # checks, then the shape and dtype of the result
+    @relu.kernel("cpu", "cuda")               # computes on arrays; the last that applies is taken
+    @relu.vjp                                 # the gradient, in ordinary ops
+    @relu.oracle @relu.samples @relu.rejects  # how the tests know that all of this is right
+
+From the signature `primitive` writes the road: the Python function that fetches the arrays, chooses the
+kernel, wraps the result and records the node, with nothing looked up that was known at the declaration.
+What the road does not handle at once (promotion, other devices, meta tensors, wrong arguments, someone
+listening) goes the slow way, `Primitive.slow`, which ends in the same wrapping and recording.
+
+A parameter's annotation says what may come: `Tensor`, `Tensor | None`, `Tensor | Number`, `list[Tensor]`
+(first only); anything else is a plain value that is passed on to the kernel and the rule.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import numbers
+from collections.abc import Callable, Sequence
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import config, road
+from . import dtype as dtypes
+from .autograd.graph import Node, Output, next_number
+from .autograd.modes import state
+from .autograd.views import View, advance, check_writable, history, rewrite
+from .backend import native
+from .road import OPERAND, OPTIONAL, TENSOR, TENSORS, VALUE
+from .tensor import MetaArray, Tensor, settle, wrap
+
+Number = (int, float, complex, bool, np.number, np.bool_)
+# The numbers that a floating array takes as they are.
+PLAIN_NUMBERS = frozenset((int, float))
+
+
+class Spec(NamedTuple):
+    """What an op's rule says of a result: its shape and its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: dtypes.dtype
+
+
+def like(x: Tensor, dtype: dtypes.dtype | None = None) -> Spec:
+    """The shape of ``x``, and its dtype unless another is given."""
+    return Spec(x._array.shape, x.dtype if dtype is None else dtype)
+
+
+class Call(NamedTuple):
+    """A sample: the arguments of one call."""
+
+    args: tuple
+    kwargs: dict
+
+
+def call(*args: Any, **kwargs: Any) -> Call:
+    """A sample call of an op, for its tests."""
+    return Call(args, kwargs)
+
+
+class Reject(NamedTuple):
+    """A call that must fail, with the exception and a part of its message."""
+
+    error: type
+    message: str
+    args: tuple
+    kwargs: dict
+
+
+def reject(error: type, message: str, *args: Any, **kwargs: Any) -> Reject:
+    """A call of an op that must raise ``error`` with a text that contains ``message``."""
+    return Reject(error, message, args, kwargs)
+
+
+class Kernel(NamedTuple):
+    """One way to compute an op.
+
+    Attributes:
+        run: the function over arrays.
+        when: whether it is right for these arguments; None where it always is. A text is an expression
+            over the parameters' arrays that becomes part of the road.
+        takes_xp: whether its first argument is the array module.
+        writes: whether it takes ``out=``, the array to write into.
+        name: what tests and `RUSHLIGHT_DEBUG=3` call it.
+    """
+
+    run: Callable
+    when: Any
+    takes_xp: bool
+    writes: bool
+    name: str
+
+
+_KINDS = {
+    "Tensor": TENSOR,
+    "Tensor | None": OPTIONAL,
+    "Tensor | Number": OPERAND,
+    "list[Tensor]": TENSORS,
+}
+
+# Every op by name, and every name by the place where users find it.
+PRIMITIVES: dict[str, Primitive] = {}
+EXPORTS: dict[str, dict[str, Any]] = {}
+
+# Who listens to every call: debug switches, profilers, autocast, tracers. Each is a function
+# (op, values, proceed) -> result that calls proceed(values) to go on.
+listeners: list[Callable] = []
+
+
+def export(function: Any, places: Sequence[str], name: str | None = None) -> None:
+    """Makes ``function`` findable under its name in each of ``places``.
+
+    Args:
+        places: ``"torch"`` (the package itself), ``"Tensor"`` (a method), or a submodule as in
+            ``"nn.functional"``.
+    """
+    name = name or function.__name__
+    for place in places:
+        EXPORTS.setdefault(place, {})[name] = function
+        if place == "Tensor":
+            setattr(Tensor, name, function)
+
+
+def exported(*places: str, names: Sequence[str] = ()) -> Callable:
+    """Declares an op that is made of other ops: a plain function with a public name.
+
+    Args:
+        names: more names for the same function.
+    """
+
+    def declare(function: Callable) -> Callable:
+        for name in (function.__name__, *names):
+            export(function, places, name)
+        return function
+
+    return declare
+
+
+def primitive(*places: str, **options: Any) -> Callable:
+    """Declares an op; see the module's docstring. The options are those of `Primitive`."""
+
+    def declare(function: Callable) -> Callable:
+        return Primitive(function, places, **options).function
+
+    return declare
+
+
+class Primitive:
+    """One op: its rule, kernels, gradient, oracle and samples, and the roads made from them.
+
+    Args:
+        rule: the declared function: checks, and the `Spec` of the result (a tuple of them for several).
+        places: where its public name goes.
+        promote: how operands come to one dtype: None (not at all), ``"same"``, ``"float"`` (integers become
+            the default dtype).
+        view: the kernel returns a view of the first argument's memory.
+        layout: the op computes on any memory order, and passes a private one on.
+        checks: ``"always"`` runs the rule at each call, ``"failure"`` only to explain a kernel's error.
+        inplace: whether there is a ``name_`` that writes into the first argument.
+        outputs: the names of several outputs.
+        node_name: PyTorch's name for its node in the graph.
+        random: the kernel draws random numbers, so samples are compared with care.
+        autocast: ``"lower"``, ``"float32"`` or ``"promote"``: its dtype under autocast.
+    """
+
+    def __init__(
+        self,
+        rule: Callable,
+        places: Sequence[str],
+        *,
+        promote: str | None = None,
+        view: bool = False,
+        layout: bool = False,
+        checks: str = "always",
+        inplace: bool = False,
+        outputs: Sequence[str] = (),
+        node_name: str | None = None,
+        random: bool = False,
+        autocast: str | None = None,
+    ):
+        self.rule = rule
+        self.name = rule.__name__
+        self.places = tuple(places)
+        self.promote = promote
+        self.view = view
+        self.layout = layout
+        self.checks = checks
+        self.outputs = tuple(outputs)
+        words = self.name.strip("_").split("_")
+        self.node_name = node_name or "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
+        self.random = random
+        self.autocast = autocast
+        self.kernels: dict[str, list[Kernel]] = {"cpu": [], "cuda": []}
+        self.gradient: Any = None
+        self.oracle_function: Callable | None = None
+        self.sample_function: Callable | None = None
+        self.reject_function: Callable | None = None
+        names = rule.__code__.co_varnames[: rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount]
+        self.parameters = names
+        self.kinds = tuple(_KINDS.get(rule.__annotations__.get(n), VALUE) for n in names)
+        self.tensor_names = tuple(n for n, k in zip(names, self.kinds) if k != VALUE)
+        self.function = self._stand_in(self.slow)
+        for part in ("kernel", "vjp", "oracle", "samples", "rejects"):
+            setattr(self.function, part, getattr(self, part))
+        PRIMITIVES[self.name] = self
+        export(self.function, places)
+        if inplace:
+            self._export_inplace()
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The declared signature."""
+        return inspect.signature(self.rule)
+
+    # ---- the parts of a declaration ---------------------------------------------------------------
+
+    def kernel(self, *targets: str, when: Any = None, writes: bool = False) -> Callable:
+        """Adds a kernel for devices; of several that apply, the last declared is taken.
+
+        The function takes ``(xp, *arguments)``, arrays in the place of tensors, and ``out=`` if it ``writes``.
+        """
+
+        def declare(run: Callable) -> Callable:
+            for target in targets:
+                self.kernels[target].append(
+                    Kernel(run, when, True, writes, run.__name__.strip("_"))
+                )
+            return run
+
+        return declare
+
+    def add_kernel(self, target: str, run: Callable, when: Any = None, writes: bool = False, name: str | None = None) -> None:
+        """Adds a kernel that takes the arrays alone, as a NumPy ufunc does."""
+        self.kernels[target].append(Kernel(run, when, False, writes, name or run.__name__))
+
+    def vjp(self, rule: Callable | None = None, **each: Callable | None) -> Callable | None:
+        """Gives the gradient rule: one function, or one for each differentiable tensor parameter.
+
+        It takes ``g`` (one gradient for each output, None where none came back) and, by name, what it needs: parameters,
+        ``out`` or the names of outputs, ``<parameter>_shape``, ``<parameter>_dtype``, and ``needs`` (for each tensor
+        parameter whether its gradient is wanted). Only what it names is kept alive. One function returns a
+        gradient for each tensor parameter (a list for a ``list[Tensor]``).
+        """
+        self.gradient = each if rule is None else rule
+        return rule
+
+    def oracle(self, function: Callable) -> Callable:
+        """Gives the float64 answer by another formula than the kernels', over NumPy arrays."""
+        self.oracle_function = function
+        return function
+
+    def samples(self, function: Callable) -> Callable:
+        """Gives the sample calls: ``function(make)`` yields `call`."""
+        self.sample_function = function
+        return function
+
+    def rejects(self, function: Callable) -> Callable:
+        """Gives the calls that must fail: ``function(make)`` yields `reject`."""
+        self.reject_function = function
+        return function
+
+    # ---- making the roads -------------------------------------------------------------------------
+
+    def _stand_in(self, slow: Callable) -> Callable:
+        """The public function: at its first call it writes the road and becomes it."""
+        scope = {"__name__": self.rule.__module__, "slow": slow}
+        function = FunctionType(_FIRST_CALL, scope, self.name)
+        scope["become_road"] = lambda: self._become_road(function)
+        scope["itself"] = function
+        function.__doc__ = self.rule.__doc__
+        function.__module__ = self.rule.__module__
+        function.__qualname__ = self.name
+        function.__wrapped__ = self.rule
+        function.op = self
+        return function
+
+    def as_operator(self) -> Callable:
+        """The same road for ``a + b``: an operand of a foreign type gives Python the other side's turn."""
+        return self._stand_in(self.slow_operator)
+
+    def _become_road(self, function: Callable) -> None:
+        scope = function.__globals__
+        scope.update(self._scope(), record=self.record)
+        made = self._execute(road.road(self, self.cpu_kernels()), scope, "road")[self.name]
+        function.__code__ = made.__code__
+        function.__defaults__ = made.__defaults__
+        function.__kwdefaults__ = made.__kwdefaults__
+
+    def _scope(self) -> dict:
+        """What the text of the roads refers to."""
+        scope = dict(_SCOPE)
+        for i, kernel in enumerate(self.cpu_kernels()):
+            scope[f"kernel_{i}"] = kernel.run
+            scope[f"when_{i}"] = kernel.when
+        for name, p in self.signature.parameters.items():
+            if p.default is not inspect.Parameter.empty:
+                scope[f"_default_{name}"] = p.default
+        scope.update(op=self, rule=self.rule, explain=self.explain, vjp=self.gradient)
+        return scope
+
+    def _execute(self, source: str, scope: dict, what: str) -> dict:
+        # The text stays where tracebacks look for it.
+        filename = f"<rushlight: {what} of {self.name}>"
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        exec(compile(source, filename, "exec"), scope)
+        return scope
+
+    def __getattr__(self, name: str) -> Any:
+        # The parts that are written when first needed.
+        if name not in ("finish", "record", "backward"):
+            raise AttributeError(f"'Primitive' object has no attribute '{name}'")
+        made = self._execute(road.recording(self), self._scope(), "recording")
+        self.finish = made["finish"]
+        self.record = made["record"] if self.gradient is not None else _record_nothing
+        self.backward = made.get("backward")
+        return getattr(self, name)
+
+    def cpu_kernels(self) -> list[Kernel]:
+        """The kernels among which a call on the CPU chooses; the first is right everywhere."""
+        kernels = self.kernels["cpu"]
+        return kernels[:1] if config.KERNELS.read() == "plain" else kernels
+
+    # ---- the slow way -----------------------------------------------------------------------------
+
+    def slow_operator(self, *values: Any) -> Any:
+        """`slow` for ``a + b``: what is no operand gives Python the chance to ask the other side."""
+        for value, kind in zip(values, self.kinds):
+            if kind == OPERAND and not isinstance(value, (Tensor, np.ndarray, *Number)):
+                return NotImplemented
+        return self.slow(*values)
+
+    def slow(self, *values: Any) -> Any:
+        """The call, for everything that the road does not handle at once."""
+        values = self._checked(values)
+        if self.promote is not None:
+            values = self._promoted(values)
+        if listeners:
+            return self._heard(values, len(listeners))
+        return self.execute(values)
+
+    def _heard(self, values: Sequence[Any], level: int) -> Any:
+        if level == 0:
+            return self.execute(values)
+        return listeners[level - 1](self, values, lambda v: self._heard(v, level - 1))
+
+    def _checked(self, values: Sequence[Any]) -> list[Any]:
+        checked = []
+        for i, (name, kind, value) in enumerate(zip(self.parameters, self.kinds, values)):
+            if kind == TENSOR or (kind == OPTIONAL and value is not None):
+                if not isinstance(value, Tensor):
+                    raise self._wrong_type(i, name, "Tensor", value)
+            elif kind == OPERAND and not isinstance(value, Tensor):
+                if isinstance(value, np.ndarray):
+                    value = wrap(np.asarray(value))
+                elif not isinstance(value, Number):
+                    raise self._wrong_type(i, name, "Tensor or a number", value)
+                elif isinstance(value, (np.number, np.bool_)):
+                    value = value.item()
+            elif kind == TENSORS:
+                if isinstance(value, Tensor) or not isinstance(value, (list, tuple)):
+                    raise self._wrong_type(i, name, "tuple of Tensors", value)
+                for j, item in enumerate(value):
+                    if not isinstance(item, Tensor):
+                        raise TypeError(
+                            f"expected Tensor as element {j} in argument {i}, "
+                            f"but got {type(item).__name__}"
+                        )
+            checked.append(value)
+        return checked
+
+    def _wrong_type(self, i: int, name: str, wanted: str, value: Any) -> TypeError:
+        got = type(value).__name__
+        cure = ""
+        if isinstance(value, (list, tuple, np.ndarray, *Number)) and wanted != "tuple of Tensors":
+            cure = "; make it one with torch.tensor(...) or torch.as_tensor(...)"
+        return TypeError(
+            f"{self.name}(): argument '{name}' (position {i + 1}) must be {wanted}, not {got}{cure}"
+        )
+
+    def _operands(self, values: Sequence[Any]) -> list[int]:
+        found = [i for i, k in enumerate(self.kinds) if k == OPERAND]
+        return found or [i for i, k in enumerate(self.kinds) if k in (TENSOR, OPTIONAL)]
+
+    def _promoted(self, values: Sequence[Any]) -> list[Any]:
+        """The operands in their common dtype; numbers stay numbers, brought into its range."""
+        values = list(values)
+        at = self._operands(values)
+        target = result_type(*[values[i] for i in at if values[i] is not None])
+        if self.promote == "float" and target.rank < dtypes.FLOATING:
+            target = dtypes.get_default_dtype()
+        tensors = [i for i in at if isinstance(values[i], Tensor)]
+        if not tensors:
+            values[at[0]] = wrap(np.asarray(values[at[0]], target.numpy))
+            tensors = [at[0]]
+        for i in at:
+            value = values[i]
+            if value is None:
+                continue
+            if i in tensors:
+                if value._array.dtype is not target.numpy and value._array.dtype != target.numpy:
+                    values[i] = value.to(target)
+            elif type(value) is bool or type(value) not in PLAIN_NUMBERS or target.rank != dtypes.FLOATING:
+                values[i] = fit_number(value, target)
+        return values
+
+    def execute(self, values: Sequence[Any]) -> Any:
+        """Runs the op on canonical arguments: rule, device, kernel, wrapping, recording."""
+        specs = self.rule(*values)
+        tensors = self._tensors(values)
+        meta = [type(t._array) is MetaArray for t in tensors]
+        if any(meta):
+            if not all(meta):
+                raise RuntimeError(
+                    f"{self.name}: expected all tensors to be on the same device, but found meta and cpu; "
+                    "move them with .to(device)"
+                )
+            several = isinstance(specs, tuple) and not isinstance(specs, Spec)
+            arrays = [MetaArray(tuple(s.shape), s.dtype.numpy) for s in (specs if several else [specs])]
+            return self.finish(tuple(arrays) if self.outputs else arrays[0], *values)
+        if self.view:
+            settle(values[0])
+        return self.finish(self.compute(values), *values)
+
+    def _tensors(self, values: Sequence[Any]) -> list[Tensor]:
+        tensors: list[Tensor] = []
+        for value, kind in zip(values, self.kinds):
+            if kind == TENSORS:
+                tensors.extend(value)
+            elif kind != VALUE and isinstance(value, Tensor):
+                tensors.append(value)
+        return tensors
+
+    def compute(self, values: Sequence[Any], out: np.ndarray | None = None) -> Any:
+        """The kernel's answer for canonical arguments, as arrays."""
+        arrays = self.arrays(values)
+        kernel = self.choose(arrays)
+        arguments = [np, *arrays] if kernel.takes_xp else arrays
+        try:
+            if out is None:
+                return kernel.run(*arguments)
+            if kernel.writes:
+                kernel.run(*arguments, out=out)
+            else:
+                np.copyto(out, kernel.run(*arguments), casting="unsafe")
+            return out
+        except Exception as error:
+            self.explain(error, *values)
+
+    def arrays(self, values: Sequence[Any]) -> list[Any]:
+        """The arguments as kernels take them."""
+        return [
+            [t._array for t in v]
+            if k == TENSORS
+            else (v._array if k != VALUE and isinstance(v, Tensor) else v)
+            for v, k in zip(values, self.kinds)
+        ]
+
+    def choose(self, arrays: Sequence[Any]) -> Kernel:
+        """The kernel for these arguments on the CPU."""
+        kernels = self.cpu_kernels()
+        for kernel in reversed(kernels[1:]):
+            when = kernel.when
+            if isinstance(when, str):
+                # The expression is a declaration's, the values are the arrays by the parameters' names.
+                right = eval(when, dict(_SCOPE), dict(zip(self.parameters, arrays)))
+            else:
+                right = when(*arrays)
+            if right:
+                return kernel
+        return kernels[0]
+
+    def kernel_for(self, *args: Any, **kwargs: Any) -> str:
+        """The name of the kernel that a call with these arguments takes, for tests of fast paths."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = self._checked([bound.arguments[p] for p in self.parameters])
+        if self.promote is not None:
+            values = self._promoted(values)
+        return self.choose(self.arrays(values)).name
+
+    def explain(self, error: Exception, *values: Any) -> None:
+        """Turns the failure of a kernel into what the user did wrong; always raises."""
+        self.rule(*self._checked(values))
+        if isinstance(error, (IndexError, MemoryError)):
+            raise error
+        raise RuntimeError(f"{self.name}: {error}") from error
+
+    # ---- in place ---------------------------------------------------------------------------------
+
+    def _export_inplace(self) -> None:
+        op = self
+
+        def inplace(*args: Any, **kwargs: Any) -> Tensor:
+            if kwargs or len(args) != len(op.parameters):
+                bound = op.signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                args = tuple(bound.arguments.values())
+            return op.write(args)
+
+        name = self.name + "_"
+        inplace.__name__ = inplace.__qualname__ = name
+        inplace.__module__ = self.rule.__module__
+        inplace.__wrapped__ = self.rule
+        inplace.__doc__ = f"`{self.name}`, written into ``{self.parameters[0]}``, which is returned."
+        inplace.op = self
+        self.inplace = inplace
+        export(inplace, self.places, name)
+
+    def write(self, values: Sequence[Any]) -> Tensor:
+        """Runs the op with its result written into its first argument."""
+        values = self._checked(values)
+        x = values[0]
+        if not isinstance(x, Tensor):
+            raise self._wrong_type(0, self.parameters[0], "Tensor", x)
+        recording = state.grad and any(history(t) is not None for t in self._tensors(values))
+        if recording:
+            check_writable(x)
+        if self.promote is not None:
+            values = self._promoted(values)
+        spec = self.rule(*values)
+        _check_fits(self.name, x, spec)
+        if type(x._array) is MetaArray:
+            return x
+        before = history(x) if recording else None
+        saved = values
+        if recording:
+            # What the gradient keeps of the old value must not keep the tensor, whose history will be this node.
+            old = wrap(values[0]._array)
+            old._counter = x._counter = x._counter or [0]
+            old._node = before if values[0] is x else values[0]._node
+            saved = [old, *values[1:]]
+        if values[0] is x or values[0]._array is x._array:
+            self.compute(values, out=x._array)
+        else:
+            np.copyto(x._array, self.compute(values), casting="unsafe")
+        advance(x)
+        if recording:
+            if x._array.dtype.num in _NOT_DIFFERENTIABLE:
+                return x
+            result = wrap(x._array)
+            result._counter = x._counter
+            node = self.record(result, *saved)
+            rewrite(x, node)
+        x._origin = None
+        return x
+
+
+_NOT_DIFFERENTIABLE = frozenset(
+    d.numpy.num for d in dtypes.ALL if d.rank < dtypes.FLOATING
+)
+
+
+def _check_fits(name: str, x: Tensor, spec: Spec) -> None:
+    if tuple(spec.shape) != x._array.shape:
+        raise RuntimeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(spec.shape)}: "
+            f"{name}_ writes into its first argument, which cannot grow; use {name} instead"
+        )
+    if not dtypes.can_cast(spec.dtype, x.dtype):
+        raise RuntimeError(
+            f"result type {spec.dtype.legacy} can't be cast to the desired output type "
+            f"{x.dtype.legacy}: {name}_ writes into a tensor of {x.dtype}; use {name} instead"
+        )
+    if type(x._array) is np.ndarray and 0 in x._array.strides and x._array.size > 1:
+        if any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape)):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a "
+                "single memory location. Please clone() the tensor before performing the operation."
+            )
+
+
+# ---- saved values -----------------------------------------------------------------------------------
+
+
+class Saved:
+    """An output kept for backward: its array, not its tensor, which holds the node that holds this."""
+
+    __slots__ = ("array", "private", "counter", "index")
+
+    def __init__(self, x: Tensor, index: int = 0):
+        self.array = x._array
+        self.private = x._private
+        self.counter = x._counter
+        self.index = index
+
+
+def unpack(saved: Saved, node: Node) -> Tensor:
+    """The output again as a tensor, with its history where gradients are being recorded."""
+    out = wrap(saved.array)
+    out._private = saved.private
+    out._counter = saved.counter
+    if state.grad:
+        out._node = node
+        if isinstance(node.shape, list):
+            out._node = Output(node, saved.index, saved.array)
+    return out
+
+
+def version_of(value: Any) -> int:
+    """How often the memory of a saved value has been written to; the sum for a list."""
+    if isinstance(value, Tensor):
+        return 0 if value._counter is None else value._counter[0]
+    if type(value) is Saved:
+        return value.counter[0]
+    if isinstance(value, (list, tuple)):
+        return sum(map(version_of, value))
+    return 0
+
+
+def check_version(node: Node, i: int, counter: list[int]) -> None:
+    """Refuses a saved value that was overwritten since.
+
+    Raises:
+        RuntimeError: naming the op that needs it.
+    """
+    then = 0 if node.versions is None else node.versions[i]
+    if counter[0] != then:
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {node.name()} kept a tensor of shape {_shape_text(node.saved[i])} for backward, which was "
+            f"written to after that (it is at version {counter[0]}; expected version {then} instead). "
+            "Write the changed value to a new tensor, as in b = b + 1 instead of b += 1."
+        )
+
+
+def _shape_text(saved: Any) -> str:
+    if isinstance(saved, (list, tuple)):
+        return ", ".join(map(_shape_text, saved))
+    array = saved.array if isinstance(saved, Saved) else saved._array
+    return str(list(array.shape))
+
+
+def check_versions(node: Node, i: int, values: Sequence[Tensor]) -> None:
+    """`check_version` for the tensors of a list."""
+    for x in values:
+        if x._counter is not None and sum(map(version_of, values)) != (
+            0 if node.versions is None else node.versions[i]
+        ):
+            check_version(node, i, [version_of(values)])
+
+
+def attach_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
+    """Gives each differentiable output of a node its place in the graph."""
+    for i, out in enumerate(outputs):
+        if out._array.dtype.num not in _NOT_DIFFERENTIABLE:
+            out._node = Output(node, i, out._array)
+
+
+def wrap_all(arrays: Sequence[Any], private: bool, first: Tensor) -> tuple[Tensor, ...]:
+    """Tensors over the arrays of an op with several outputs."""
+    made = tuple(wrap(as_array(array)) for array in arrays)
+    for out in made:
+        out._private = hides_order(out._array, first) if out._array.ndim > 2 else False
+    return made
+
+
+def as_array(result: Any) -> Any:
+    """A kernel's answer as an array: NumPy gives numbers for results without dimensions."""
+    return result if type(result) is MetaArray else np.asarray(result)
+
+
+def hides_order(result: Any, x: Tensor) -> bool:
+    """Whether the memory order of a result made from ``x`` is ours alone.
+
+    It is, unless it is what PyTorch would have given: contiguous, or channels-last because the user made ``x`` so.
+    """
+    if type(result) is MetaArray or result.flags.c_contiguous:
+        return False
+    return x._private or x._array.flags.c_contiguous or not is_channels_last(x._array)
+
+
+def is_channels_last(array: np.ndarray) -> bool:
+    """Whether ``(N, C, *spatial)`` lies in memory as ``(N, *spatial, C)``."""
+    return array.ndim > 2 and np.moveaxis(array, 1, -1).flags.c_contiguous
+
+
+def _record_nothing(*values: Any) -> None:
+    return None
+
+
+def _first_call_template(*args: Any, **kwargs: Any) -> Any:
+    become_road()  # noqa: F821 - both names are in the scope that each op gives to this code
+    return itself(*args, **kwargs)  # noqa: F821
+
+
+_FIRST_CALL: CodeType = _first_call_template.__code__
+_SCOPE = {
+    "ndarray": np.ndarray, "np": np, "Tensor": Tensor, "new": object.__new__, "Node": Node,
+    "next_number": next_number, "state": state, "history": history, "settle": settle, "View": View,
+    "listeners": listeners, "PLAIN_NUMBERS": PLAIN_NUMBERS, "SEVERAL": (tuple, list),
+    "as_array": as_array, "wrap_all": wrap_all, "hides_order": hides_order, "Saved": Saved,
+    "unpack": unpack, "version_of": version_of, "check_version": check_version,
+    "check_versions": check_versions, "attach_outputs": attach_outputs, "native": native,
+}  # fmt: skip
+
+
+# ---- dtypes of operands -----------------------------------------------------------------------------
+
+
+def result_type(*operands: Any) -> dtypes.dtype:
+    """The dtype in which tensors and numbers meet, by PyTorch's rules.
+
+    Args:
+        operands: tensors and Python numbers.
+
+    >>> result_type(rushlight.ones(2, dtype=rushlight.int32), 1.5)
+    torch.float32
+    """
+    dimensioned, zero_dim, plain = [], [], []
+    for operand in operands:
+        if isinstance(operand, Tensor):
+            (dimensioned if operand._array.ndim else zero_dim).append(operand.dtype)
+        else:
+            plain.append(dtypes.of_number(operand))
+    return dtypes.join(dimensioned, zero_dim, plain)
+
+
+def fit_number(value: Any, target: dtypes.dtype) -> Any:
+    """A Python number as an operand of ``target``: integers wrap around as in PyTorch."""
+    if target.rank == dtypes.INTEGRAL:
+        bits = target.itemsize * 8
+        value = int(value) & ((1 << bits) - 1)
+        if target.is_signed and value >= 1 << (bits - 1):
+            value -= 1 << bits
+        return value
+    if target.rank == dtypes.BOOLEAN:
+        return bool(value)
+    if target.rank == dtypes.FLOATING:
+        return float(value) if isinstance(value, numbers.Real) else value
+    return complex(value)

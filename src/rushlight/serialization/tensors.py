@@ -1,0 +1,192 @@
+"""Tensors as checkpoints describe them: a storage, which is one block of memory, and a view of it."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import resolve
+from ..dtype import dtype
+from ..nn.parameter import Parameter
+from ..tensor import MetaArray, Tensor, address, contiguous_strides, values_of, wrap
+
+
+def _is_tensor(obj: Any) -> bool:
+    return isinstance(obj, Tensor)
+
+
+def _array_of(tensor: Tensor) -> Any:
+    return tensor._array if tensor.is_meta else values_of(tensor)
+
+
+def _make_tensor(array: Any, requires_grad: bool) -> Tensor:
+    tensor = wrap(array)
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _make_parameter(tensor: Tensor, requires_grad: bool) -> Parameter:
+    return Parameter(tensor, requires_grad)
+
+
+class Storage:
+    """One block of memory that tensors of a checkpoint share.
+
+    Attributes:
+        dtype: what the elements are; uint8 where the checkpoint leaves it to the tensors.
+        size: how many elements there are.
+        array: the elements; None on the ``meta`` device.
+        key: the name of the block within its file.
+        device: the type of the device on which it is.
+    """
+
+    __slots__ = ("dtype", "size", "array", "key", "device")
+
+    def __init__(self, dtype: dtype, size: int, array: Any, key: str, device: str = "cpu"):
+        self.dtype = dtype
+        self.size = size
+        self.array = array
+        self.key = key
+        self.device = device
+
+    def cpu(self) -> Storage:
+        """The storage itself: what a ``map_location`` function may say."""
+        return self
+
+    def cuda(self, device: Any = None) -> Storage:
+        """The storage on a CUDA device, where there is one."""
+        resolve("cuda" if device is None else device)
+        return self
+
+
+class MemoryMap:
+    """Finds out which tensors share memory, so that each block is written once."""
+
+    def __init__(self) -> None:
+        self.storages: list[Storage] = []
+        self._by_place: dict[tuple[int, int], Storage] = {}
+
+    def locate(self, array: np.ndarray, kind: dtype) -> tuple[Storage, int, tuple[int, ...]]:
+        """The storage of ``array``, and the offset and strides of ``array`` within it, in elements.
+
+        Raises:
+            RuntimeError: the memory belongs to a tensor of another dtype as well.
+        """
+        block = _block_of(array)
+        if block is None:
+            array = np.array(array, order="C")
+            block = array.reshape(-1).view(np.uint8)
+        strides = strides_of(array)
+        if array.size == 0:
+            return self._add(kind, block[:0]), 0, strides
+        place = (address(block), block.size)
+        storage = self._by_place.get(place)
+        if storage is None:
+            storage = self._by_place[place] = self._add(kind, block)
+        elif storage.dtype is not kind:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types "
+                f"({storage.dtype} and {kind}): save a .clone() of one of them"
+            )
+        return storage, (address(array) - place[0]) // array.dtype.itemsize, strides
+
+    def _add(self, kind: dtype, block: np.ndarray) -> Storage:
+        storage = Storage(kind, block.size // kind.itemsize, block, str(len(self.storages)))
+        self.storages.append(storage)
+        return storage
+
+
+def _block_of(array: np.ndarray) -> np.ndarray | None:
+    """The memory of which ``array`` is a view, as bytes; None if elements would not fit into its grid."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    ordered = root.transpose(sorted(range(root.ndim), key=lambda d: -root.strides[d]))
+    if not ordered.flags.c_contiguous:
+        return None
+    block = ordered.reshape(-1).view(np.uint8)
+    item = array.dtype.itemsize
+    distances = [s for s, n in zip(array.strides, array.shape, strict=True) if n > 1]
+    if block.size % item or (address(array) - address(block)) % item:
+        return None
+    if any(s < 0 or s % item for s in distances):
+        return None
+    return block
+
+
+def strides_of(array: Any) -> tuple[int, ...]:
+    """Strides in elements; where a length of 0 or 1 leaves them free, those of a contiguous tensor."""
+    if isinstance(array, MetaArray) or array.flags.c_contiguous:
+        return contiguous_strides(array.shape)
+    item = array.dtype.itemsize
+    free = contiguous_strides(array.shape)
+    lengths = zip(array.strides, array.shape, free, strict=True)
+    return tuple(stride // item if n > 1 else other for stride, n, other in lengths)
+
+
+def view_of(
+    storage: Storage, kind: dtype, offset: Any, size: Any, stride: Any, requires_grad: Any = False
+) -> Tensor:
+    """The tensor that the arguments describe, after checking that it lies within ``storage``.
+
+    Args:
+        storage: the memory.
+        kind: the dtype of the elements.
+        offset: where the first element is, in elements.
+        size: the shape.
+        stride: elements between neighbours, for each dimension.
+        requires_grad: whether the tensor does.
+
+    Raises:
+        UnpicklingError: there is no such tensor, or a part of it is outside the storage.
+    """
+    _check_counts("offset", [offset])
+    _check_counts("size", size)
+    _check_counts("stride", stride)
+    if len(size) != len(stride):
+        raise pickle.UnpicklingError(f"a tensor has {len(size)} dimensions, but strides {stride}")
+    if not isinstance(requires_grad, bool):
+        raise pickle.UnpicklingError(f"requires_grad of a tensor is {requires_grad!r}")
+    if requires_grad and not (kind.is_floating_point or kind.is_complex):
+        raise pickle.UnpicklingError(f"a tensor of {kind} cannot require a gradient")
+    elements = storage.size * storage.dtype.itemsize // kind.itemsize
+    empty = 0 in size
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if not empty and last >= elements:
+        raise pickle.UnpicklingError(
+            f"a tensor of size {tuple(size)}, strides {tuple(stride)} and offset {offset} reaches to "
+            f"element {last} of storage {storage.key}, which has {elements}"
+        )
+    try:
+        array = _place(storage, kind, offset, tuple(size), tuple(stride), empty)
+    except ValueError as error:
+        raise pickle.UnpicklingError(f"a tensor has size {tuple(size)}: {error}") from error
+    return _make_tensor(array, requires_grad)
+
+
+def _check_counts(what: str, counts: Any) -> None:
+    if not isinstance(counts, Sequence) or not all(type(n) is int and n >= 0 for n in counts):
+        raise pickle.UnpicklingError(
+            f"the {what} of a tensor must be whole numbers from 0 on, not {counts!r}"
+        )
+
+
+def _place(storage, kind, offset, size, stride, empty):
+    if storage.device == "meta":
+        return MetaArray(size, kind.numpy)
+    if empty:
+        return np.empty(size, kind.numpy)
+    elements = storage.array if storage.dtype is kind else storage.array.view(kind.numpy)
+    if stride == contiguous_strides(size):
+        return elements[offset : offset + math.prod(size)].reshape(size)
+    item = kind.itemsize
+    return np.ndarray(size, kind.numpy, elements, offset * item, [s * item for s in stride])
+
+
+def meta_tensor(kind: dtype, size: Any, requires_grad: Any) -> Tensor:
+    """A tensor of the ``meta`` device."""
+    storage = Storage(kind, 1, None, "of a meta tensor", "meta")
+    return view_of(storage, kind, 0, size, [0] * len(size), requires_grad)
