@@ -5,7 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from . import machine, report, runner
+from rushlight import info
+
+from . import report, runner
 from .questions import ORDER
 
 
@@ -62,7 +64,7 @@ def parse(arguments):
         help="interpreter of the peer, where it is installed elsewhere",
     )
     parser.add_argument(
-        "--threads", type=int, default=machine.available_cores(), help="default: all cores"
+        "--threads", type=int, default=info.usable_cores(), help="default: all cores"
     )
     parser.add_argument("--rounds", type=int, default=7, help="turns per framework (default 7)")
     parser.add_argument(
@@ -81,7 +83,7 @@ def parse(arguments):
 
 
 def introduce(sides, versions, options):
-    here = machine.describe()
+    here = info.machine()
     return [
         " against ".join(
             f"{side.framework} {version['version']} (Python {version['python']})"
@@ -98,7 +100,7 @@ def conclude(rows, sides, options, failed):
     if len(sides) == 2:
         ours, peer = (side.framework for side in sides)
         lines.append(
-            f"{peer} / {ours} above 1 means that {ours} is faster, or needs less memory. Lowest and "
+            f"{peer} / {ours} above 1 means that {ours} is faster or smaller. Lowest and "
             f"highest are over the rounds."
         )
         lines += report.loss_lines(rows)
@@ -111,7 +113,7 @@ def conclude(rows, sides, options, failed):
 
 def write_json(path, sides, versions, options, rows, failed):
     document = {
-        "machine": machine.describe(),
+        "machine": info.machine(),
         "threads": options.threads,
         "rounds": options.rounds,
         "frameworks": [

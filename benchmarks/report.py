@@ -2,15 +2,17 @@
 
 from statistics import median
 
-# Two frameworks add in different orders; what differs by more than this in three steps is a different model.
+# Two frameworks add in different orders; what differs by more than this in three steps is a
+# different model.
 LOSS_TOLERANCE = 1e-3
 
 
 def summarise(row):
-    """Adds ``medians``, and for two sides ``ratio``, ``ratio_range`` and ``losses_agree``, to a row."""
+    """Adds ``medians`` to a row; for two sides ``ratio``, ``ratio_range``, ``losses_agree`` too."""
     row = dict(row, medians=[median(values) for values in row["values"]])
     if len(row["values"]) == 2:
-        # Neighbours in time are divided by each other, so that a slow minute of the machine cancels.
+        # Neighbours in time are divided by each other, so that a slow minute of the machine
+        # cancels.
         ratios = [peer / ours for ours, peer in zip(*row["values"], strict=True)]
         row["ratio"] = median(ratios)
         row["ratio_range"] = [min(ratios), max(ratios)]
@@ -19,7 +21,7 @@ def summarise(row):
 
 
 def agree(ours, peer):
-    """Returns whether two lists of losses are equal to rounding; None where there is nothing to compare."""
+    """Returns whether losses are equal to rounding; None where there is nothing to compare."""
     if not ours and not peer:
         return None
     return len(ours) == len(peer) and all(
@@ -74,13 +76,13 @@ def align(line, widths):
 
 
 def loss_lines(rows):
-    """Returns a sentence on whether both frameworks trained the same model, naming where they did not."""
+    """Returns sentences on whether both frameworks trained the same models."""
     checked = [row for row in rows if row.get("losses_agree") is not None]
     if not checked:
         return []
     differing = [row for row in checked if not row["losses_agree"]]
     if not differing:
-        return [f"The first losses agree between the two in all {len(checked)} trainings."]
+        return [f"The first losses agree in all {len(checked)} trainings."]
     return [
         f"THE LOSSES DIFFER in {row['label']!r}: {row['results'][0]} against {row['results'][1]}."
         for row in differing

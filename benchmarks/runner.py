@@ -1,4 +1,4 @@
-"""Runs the questions: one worker process per framework, asked in turn, A B A B, so that both see the same machine."""
+"""Runs the questions: one worker process per framework, asked in turn, A B A B."""
 
 import importlib
 import json
@@ -81,9 +81,9 @@ def run_question(name, sides, threads, rounds, seconds):
     """Answers one question for each side.
 
     Returns:
-        One dictionary per line of the table: ``label``, ``unit``, ``values`` (per side, the median of
-        each round), ``results`` (per side, the first losses; empty where the question has none) and
-        ``disturbed`` (in how many of the rounds other programs took the processor).
+        One dictionary per line of the table: ``label``, ``unit``, ``values`` (per side, the median
+        of each round), ``results`` (per side, the first losses; empty where the question has none)
+        and ``disturbed`` (in how many of the rounds other programs took the processor).
     """
     question = importlib.import_module(f"benchmarks.questions.{name}")
     if hasattr(question, "sample"):
@@ -104,8 +104,7 @@ def time_in_turn(name, sides, threads, rounds, seconds):
             "label": label,
             "unit": "s",
             "values": [
-                [median(turn[side][label]["times"]) for turn in turns]
-                for side in range(len(sides))
+                [median(turn[side][label]["times"]) for turn in turns] for side in range(len(sides))
             ],
             "results": [turns[0][side][label]["results"] for side in range(len(sides))],
             "disturbed": sum(disturbance(turn) > QUIET for turn in turns),
@@ -117,9 +116,9 @@ def time_in_turn(name, sides, threads, rounds, seconds):
 def quiet_turns(workers, rounds, seconds):
     """Asks the workers in turn until ``rounds`` turns were quiet, or twice as many are done.
 
-    When another program wants a core, two threads that wait for each other lose whole time slices of some
-    milliseconds, and a short step seems to take a hundred times longer. Such turns are dropped by how often
-    the process was preempted, never by the time they took.
+    When another program wants a core, two threads that wait for each other lose whole time slices
+    of some milliseconds, and a short step seems to take a hundred times longer. Such turns are
+    dropped by how often the process was preempted, never by the time they took.
     """
     turns = []
     for _ in range(2 * rounds):
@@ -130,7 +129,7 @@ def quiet_turns(workers, rounds, seconds):
 
 
 def disturbance(turn):
-    """Returns the highest rate of preemptions, per second, that any measurement of a turn suffered."""
+    """Returns the highest rate of preemptions, per second, of the measurements in a turn."""
     return max(case["preemptions_per_second"] for answer in turn for case in answer.values())
 
 

@@ -1,7 +1,8 @@
 """One process, one framework, one question: the part of a benchmark that does the work.
 
-It is started by ``runner.py`` and answers one line of JSON on standard output for each line on standard input.
-A process of its own gives each framework its own thread pool and its own memory figures.
+It is started by ``runner.py`` and answers one line of JSON on standard output for each line on
+standard input. A process of its own gives each framework its own thread pool and its own memory
+figures.
 """
 
 import importlib
@@ -48,7 +49,7 @@ def answer_to(request, name, question, threads):
 
 
 def measure(function, seconds):
-    """Calls ``function`` for about ``seconds``; returns its first results and the time of each call."""
+    """Calls ``function`` for about ``seconds``; returns first results and times per call."""
     results = [function() for _ in range(SANITY_STEPS)]
     results = [result.item() for result in results if result is not None]
     estimate = warm_up(function, seconds / 5)

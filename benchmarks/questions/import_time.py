@@ -1,4 +1,4 @@
-"""How long does a program wait for its import line? Fresh interpreters; the files are already in the disk cache."""
+"""How long does the import line take, in a fresh interpreter, with the files in the disk cache?"""
 
 import subprocess
 import sys

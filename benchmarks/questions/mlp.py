@@ -1,4 +1,4 @@
-"""How long is a step of a small multilayer perceptron under Adam, where six parameters are updated at each step?"""
+"""How long is a step of a small multilayer perceptron under Adam, with its six parameters?"""
 
 from .training import random_batch, training_step
 

@@ -1,4 +1,4 @@
-"""How much memory does a process need to train each model? The highest resident size, interpreter included."""
+"""How much memory does training need, as the highest resident size of its process?"""
 
 import importlib
 import resource

@@ -1,4 +1,4 @@
-"""How long is a step of ResNet-18 in its form for 32x32 images? Here the convolutions are nearly everything."""
+"""How long is a step of ResNet-18 for 32x32 images, where convolutions are nearly everything?"""
 
 from .training import random_batch, training_step
 

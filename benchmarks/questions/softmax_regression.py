@@ -1,4 +1,4 @@
-"""How long is a step of the smallest model? Here the framework's own cost per op is nearly everything."""
+"""How long is a step of the smallest model, where the framework's own cost counts most?"""
 
 from .training import random_batch, training_step
 

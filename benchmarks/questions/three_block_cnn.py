@@ -1,4 +1,4 @@
-"""How long is a step of three blocks of convolution, ReLU and pooling with a dense head, under Adam?"""
+"""How long is a step of three blocks of convolution, ReLU and pooling, under Adam?"""
 
 from .training import random_batch, training_step
 

@@ -1,4 +1,4 @@
-"""What does an op cost when there is almost nothing to compute? All tensors here have ten elements."""
+"""What does an op cost when there is almost nothing to compute: on ten elements?"""
 
 
 def cases(torch):

@@ -20,6 +20,7 @@ A parameter's annotation says what may come: `Tensor`, `Tensor | None`, `Tensor 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import linecache
 import numbers
@@ -30,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import config, road
-from . import dtype as dtypes
+from . import dtypes
 from .autograd.graph import Node, Output, next_number
 from .autograd.modes import state
 from .autograd.views import View, advance, check_writable, history, rewrite
@@ -163,10 +164,12 @@ class Primitive:
         promote: how operands come to one dtype: None (not at all), ``"same"``, ``"float"`` (integers become
             the default dtype).
         view: the kernel returns a view of the first argument's memory.
-        layout: the op computes on any memory order, and passes a private one on.
+        layout: ``"channels_last"`` where the kernels give ``(N, C, *spatial)`` channels-last memory of their own choice.
+        uniform: the tensors must have one dtype; the rule says what is wrong where they do not.
         checks: ``"always"`` runs the rule at each call, ``"failure"`` only to explain a kernel's error.
         inplace: whether there is a ``name_`` that writes into the first argument.
         outputs: the names of several outputs.
+        differentiable: how many of them, from the first, have gradients; by default all that are floating.
         node_name: PyTorch's name for its node in the graph.
         random: the kernel draws random numbers, so samples are compared with care.
         autocast: ``"lower"``, ``"float32"`` or ``"promote"``: its dtype under autocast.
@@ -179,10 +182,12 @@ class Primitive:
         *,
         promote: str | None = None,
         view: bool = False,
-        layout: bool = False,
+        layout: str | None = None,
+        uniform: bool = False,
         checks: str = "always",
         inplace: bool = False,
         outputs: Sequence[str] = (),
+        differentiable: int | None = None,
         node_name: str | None = None,
         random: bool = False,
         autocast: str | None = None,
@@ -193,14 +198,17 @@ class Primitive:
         self.promote = promote
         self.view = view
         self.layout = layout
+        self.uniform = uniform
         self.checks = checks
         self.outputs = tuple(outputs)
+        self.differentiable = len(self.outputs) if differentiable is None else differentiable
         words = self.name.strip("_").split("_")
         self.node_name = node_name or "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
         self.random = random
         self.autocast = autocast
         self.kernels: dict[str, list[Kernel]] = {"cpu": [], "cuda": []}
         self.gradient: Any = None
+        self.first_needed_by: list[int] | None = None
         self.oracle_function: Callable | None = None
         self.sample_function: Callable | None = None
         self.reject_function: Callable | None = None
@@ -398,9 +406,10 @@ class Primitive:
         if self.promote == "float" and target.rank < dtypes.FLOATING:
             target = dtypes.get_default_dtype()
         tensors = [i for i in at if isinstance(values[i], Tensor)]
-        if not tensors:
-            values[at[0]] = wrap(np.asarray(values[at[0]], target.numpy))
-            tensors = [at[0]]
+        if at[0] not in tensors:
+            # Kernels and their conditions rely on an array in front, as the road does.
+            values[at[0]] = wrap(np.asarray(fit_number(values[at[0]], target), target.numpy))
+            tensors.append(at[0])
         for i in at:
             value = values[i]
             if value is None:
@@ -468,15 +477,18 @@ class Primitive:
         """The kernel for these arguments on the CPU."""
         kernels = self.cpu_kernels()
         for kernel in reversed(kernels[1:]):
-            when = kernel.when
-            if isinstance(when, str):
-                # The expression is a declaration's, the values are the arrays by the parameters' names.
-                right = eval(when, dict(_SCOPE), dict(zip(self.parameters, arrays)))
-            else:
-                right = when(*arrays)
-            if right:
+            if self.applies(kernel, arrays):
                 return kernel
         return kernels[0]
+
+    def applies(self, kernel: Kernel, arrays: Sequence[Any]) -> bool:
+        """Whether a kernel is right for these arguments."""
+        if kernel.when is None:
+            return True
+        if isinstance(kernel.when, str):
+            # The expression is a declaration's, the values are the arrays by the parameters' names.
+            return bool(eval(_compiled(kernel.when), _SCOPE, dict(zip(self.parameters, arrays))))
+        return bool(kernel.when(*arrays))
 
     def kernel_for(self, *args: Any, **kwargs: Any) -> str:
         """The name of the kernel that a call with these arguments takes, for tests of fast paths."""
@@ -534,10 +546,11 @@ class Primitive:
         saved = values
         if recording:
             # What the gradient keeps of the old value must not keep the tensor, whose history will be this node.
-            old = wrap(values[0]._array)
-            old._counter = x._counter = x._counter or [0]
+            old = wrap(self._old_value(values))
             old._node = before if values[0] is x else values[0]._node
-            saved = [old, *values[1:]]
+            saved = [old if v is x else v for v in values]
+            saved[0] = old
+            x._counter = x._counter or [0]
         if values[0] is x or values[0]._array is x._array:
             self.compute(values, out=x._array)
         else:
@@ -552,6 +565,21 @@ class Primitive:
             rewrite(x, node)
         x._origin = None
         return x
+
+    def _old_value(self, values: Sequence[Any]) -> np.ndarray:
+        """The array about to be overwritten: a copy where a gradient will need what was in it."""
+        array = values[0]._array
+        if self.first_needed_by is None:
+            name, rules = self.parameters[0], self.gradient
+            if not isinstance(rules, dict):
+                rules = dict.fromkeys(self.tensor_names, rules)
+            self.first_needed_by = [
+                self.parameters.index(n) for n, r in rules.items() if r and name in road.named_by(r)
+            ]
+        for i in self.first_needed_by:
+            if isinstance(values[i], Tensor) and history(values[i]) is not None:
+                return array.copy(order="K")
+        return array
 
 
 _NOT_DIFFERENTIABLE = frozenset(
@@ -578,6 +606,11 @@ def _check_fits(name: str, x: Tensor, spec: Spec) -> None:
             )
 
 
+@functools.cache
+def _compiled(condition: str) -> CodeType:
+    return compile(condition, "<rushlight: condition of a kernel>", "eval")
+
+
 # ---- saved values -----------------------------------------------------------------------------------
 
 
@@ -598,10 +631,10 @@ def unpack(saved: Saved, node: Node) -> Tensor:
     out = wrap(saved.array)
     out._private = saved.private
     out._counter = saved.counter
-    if state.grad:
+    if state.grad and not node.op.outputs:
         out._node = node
-        if isinstance(node.shape, list):
-            out._node = Output(node, saved.index, saved.array)
+    elif state.grad and saved.index < node.op.differentiable:
+        out._node = Output(node, saved.index, saved.array)
     return out
 
 
@@ -650,7 +683,7 @@ def check_versions(node: Node, i: int, values: Sequence[Tensor]) -> None:
 
 def attach_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
     """Gives each differentiable output of a node its place in the graph."""
-    for i, out in enumerate(outputs):
+    for i, out in enumerate(outputs[: node.op.differentiable]):
         if out._array.dtype.num not in _NOT_DIFFERENTIABLE:
             out._node = Output(node, i, out._array)
 

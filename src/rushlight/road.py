@@ -65,7 +65,7 @@ def recording(op: Any) -> str:
     if op.gradient is not None:
         kept = _kept(op)
         texts += [f"def record(out, {values}):", *_indent(_record(op, kept))]
-        texts += ["def backward(node, g):", *_indent(_backward(op, kept))]
+        texts += ["def backward(node, incoming):", *_indent(_backward(op, kept))]
     return "\n".join(texts) + "\n"
 
 
@@ -111,6 +111,11 @@ def _fetch(op: Any) -> tuple[list[str], list[str]]:
             ready.append(f"({name}_ is None or type({name}_) is ndarray)")
         else:
             fetch.append(f"{name}_ = {name} if type({name}) in PLAIN_NUMBERS else {name}._array")
+    if op.uniform:
+        first, *others = [(n, k) for n, k in _tensors(op)]
+        for name, kind in others:
+            absent = f"{name}_ is None or " if kind == OPTIONAL else ""
+            ready.append(f"({absent}{name}_.dtype is {first[0]}_.dtype)")
     if op.promote is None:
         return fetch, ready
     operands = [n for n, k in _tensors(op) if k == OPERAND]
@@ -354,8 +359,8 @@ def _backward(op: Any, kept: Sequence[str]) -> list[str]:
             if rule is None:
                 answers.append("None")
                 continue
-            arguments = ", ".join(["g", *map(argument, named_by(rule))])
+            arguments = ", ".join(["incoming", *map(argument, named_by(rule))])
             answers.append(f"None if {edge_of[name]} is None else vjp[{name!r}]({arguments})")
         return [*lines, f"return ({', '.join(answers)},)"]
-    arguments = ", ".join(["g", *map(argument, named_by(op.gradient))])
+    arguments = ", ".join(["incoming", *map(argument, named_by(op.gradient))])
     return [*lines, f"answer = vjp({arguments})", "return answer if type(answer) in SEVERAL else (answer,)"]

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import device as devices
-from . import dtype as dtypes
+from . import devices
+from . import dtypes
 from .autograd.graph import AccumulateGrad, RemovableHandle, hooks_of
 from .autograd.modes import state
 from .autograd.views import history
+from .memory import checked_format, contiguous_format, layout, strided
 from .size import Size
 
 _new = object.__new__
@@ -143,9 +144,9 @@ class Tensor(metaclass=_TensorType):
         return self._array.shape[0]
 
     @property
-    def layout(self) -> str:
+    def layout(self) -> layout:
         """How the values are stored: always ``torch.strided``."""
-        return "torch.strided"
+        return strided
 
     @property
     def is_cuda(self) -> bool:
@@ -224,10 +225,10 @@ class Tensor(metaclass=_TensorType):
         settle(self)
         if type(self._array) is MetaArray:
             return True
-        if memory_format is None or memory_format == "torch.contiguous_format":
+        if memory_format is None or memory_format is contiguous_format:
             return self._array.flags.c_contiguous
-        order = {"torch.channels_last": 4, "torch.channels_last_3d": 5}.get(memory_format)
-        return self._array.ndim == order and np.moveaxis(self._array, 1, -1).flags.c_contiguous
+        ndim = checked_format(memory_format).ndim
+        return self._array.ndim == ndim and np.moveaxis(self._array, 1, -1).flags.c_contiguous
 
     @property
     def _version(self) -> int:

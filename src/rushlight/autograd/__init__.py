@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import function, graph
+from .function import Function
+from .gradcheck import gradcheck, gradgradcheck
 from .graph import AccumulateGrad, walk
 from .modes import (
     enable_grad,
@@ -17,9 +20,31 @@ from .modes import (
 from .views import history
 
 __all__ = [
-    "backward", "enable_grad", "grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled",
-    "no_grad", "set_grad_enabled",
+    "Function", "Variable", "backward", "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "graph",
+    "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
 ]  # fmt: skip
+
+
+def Variable(data: Any, requires_grad: bool = False, volatile: bool | None = None) -> Any:  # noqa: N802
+    """The old name of a tensor with gradients: ``data`` itself, marked as a leaf if asked for.
+
+    >>> Variable(rushlight.ones(2), requires_grad=True)
+    tensor([1., 1.], requires_grad=True)
+    """
+    import warnings
+
+    from ..tensor import Tensor
+
+    if not isinstance(data, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+    if volatile is not None:
+        warnings.warn(
+            "volatile was removed (Variable.volatile is always False), please use torch.no_grad() instead.",
+            UserWarning,
+            stacklevel=2,
+        )
+    out = data.detach()
+    return out.requires_grad_() if requires_grad else out
 
 
 def backward(

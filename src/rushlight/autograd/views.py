@@ -128,6 +128,8 @@ def rewrite(x: Any, node: Any) -> None:
         x._node = node
     else:
         rewrite(view.parent, Region(view.parent, node, view.op, view.arguments))
+        # What was asked about its history meanwhile was answered from the old one.
+        view.version = -1
 
 
 def advance(x: Any) -> None:

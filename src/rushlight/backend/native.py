@@ -37,10 +37,40 @@ def dense(x: np.ndarray) -> bool:
     return x.ndim > 2 and np.moveaxis(x, 1, -1).flags.c_contiguous
 
 
+def matrices(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two float32 arrays hold matrices that the extension multiplies: none empty, rows or columns dense."""
+    return b.dtype is float32 and a.size > 0 and b.size > 0
+
+
 def channels_last(shape: tuple[int, ...], dtype: np.dtype = float32) -> np.ndarray:
     """An uninitialised array of shape ``(N, C, *spatial)`` whose memory is ``(N, *spatial, C)``."""
     n, c, *spatial = shape
     return np.moveaxis(np.empty((n, *spatial, c), dtype), -1, 1)
+
+
+def is_channels_last(x: np.ndarray) -> bool:
+    """Whether ``(N, C, *spatial)`` lies in memory as ``(N, *spatial, C)``, and not in C order."""
+    return not x.flags.c_contiguous and np.moveaxis(x, 1, -1).flags.c_contiguous
+
+
+def as_channels_last(x: np.ndarray) -> np.ndarray:
+    """``x`` in channels-last memory; itself if it is."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+def plane_order(x: np.ndarray) -> np.ndarray:
+    """``x`` in one of the two orders that the kernels take: channels-last if it is, else C order."""
+    return x if is_channels_last(x) else np.ascontiguousarray(x)
+
+
+def empty_in_order_of(x: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A new array of ``shape`` in the memory order of ``x``, which is one of those two."""
+    return channels_last(shape, dtype) if is_channels_last(x) else np.empty(shape, dtype)
+
+
+def in_order_of(x: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``x`` in the memory order of ``other``, which is one of those two."""
+    return as_channels_last(x) if is_channels_last(other) else np.ascontiguousarray(x)
 
 
 def start() -> None:

@@ -1,4 +1,5 @@
 // Convolution, forward and both gradients. A transposed convolution is the same three with the roles changed.
+#include <algorithm>
 #include <climits>
 
 #include "array.h"
@@ -78,9 +79,10 @@ Geometry::Geometry(const char *fn, const Array &x, const Array &w, const Array &
         if (k < 1) refuse(fn, "w must have kernel sizes of at least 1, got " + describe_shape(w.shape, w.ndim));
         const int64_t extent = (k - 1) * d + 1;
         if (extent > INT_MAX || p + in > INT_MAX) refuse(fn, "the dilated kernel or the padded input is too large");
-        // Where the last window ends, beyond x: the padding on the right.
+        // Where the last window ends, beyond x: the padding on the right. padding="same" has one more there, a transposed
+        // convolution with output_padding less.
         const int64_t r = (n - 1) * s + extent - p - in;
-        if (n > 0 && (r > std::max(p + 1, extent - 1) || r <= -std::max(s, d) || in + std::min<int64_t>(r, 0) < 1)) {
+        if (n > 0 && (r > p + 1 || r <= -std::max(s, d) || in + std::min<int64_t>(r, 0) < 1)) {
             refuse(fn, "out has " + std::to_string(n) + " elements in spatial dimension " + std::to_string(i) +
                            ", which does not fit " + std::to_string(in) + " elements of x, kernel " +
                            std::to_string(k) + ", stride " + std::to_string(s) + ", padding " + std::to_string(p) +
@@ -220,10 +222,11 @@ void conv_backward_weights(const Array &x, const Array &g, const Array &gw, cons
                            const Ints &padding, const Ints &dilation, int64_t groups) {
     expect_compute_dtype(x, "conv_backward_weights: x");
     expect_dtype(g, x.dtype, "conv_backward_weights: g");
-    expect_dtype(gw, x.dtype, "conv_backward_weights: gw");
+    // Sums over a batch may stay in float32.
+    expect_dtype(gw, gw.dtype == DType::float32 ? DType::float32 : x.dtype, "conv_backward_weights: gw");
     const Geometry geo("conv_backward_weights", x, gw, g, stride, padding, dilation, groups);
     expect_writeable(gw, "conv_backward_weights: gw");
-    check_bias(gb, gw, x.dtype, "conv_backward_weights: gb");
+    check_bias(gb, gw, gw.dtype, "conv_backward_weights: gb");
     if (gb) expect_writeable(gb, "conv_backward_weights: gb");
 
     nb::gil_scoped_release nogil;
@@ -241,7 +244,9 @@ void conv_backward_weights(const Array &x, const Array &g, const Array &gw, cons
     const auto plan = plan_for(key, [&](Plan &p) {
         const Operand source(cropped(x, geo)), incoming(g), result = weight_operand(gw, groups);
         const memory::desc x_desc = source.channels_last().desc(), g_desc = incoming.channels_last().desc();
-        const auto hint = forward_hint(geo, x_desc, result.any(), g_desc);
+        Operand weights = result;
+        weights.type = source.type;
+        const auto hint = forward_hint(geo, x_desc, weights.any(), g_desc);
         using Primitive = dnnl::convolution_backward_weights;
         const auto algorithm = dnnl::algorithm::convolution_direct;
         const auto pd = gb ? Primitive::primitive_desc(onednn_engine(), algorithm, x_desc, result.any(),

@@ -47,4 +47,25 @@ inline void expect_apart(const Array &out, const Array &x, const char *what) {
     }
 }
 
+// How a dense array looks along one dimension: rows of (length, inner) elements of memory.
+struct Split {
+    int64_t rows, length, inner;
+};
+
+inline Split split_at(const Array &x, int64_t dim, const char *what) {
+    const int64_t at = dim < 0 ? dim + x.ndim : dim;
+    if (at < 0 || at >= x.ndim) {
+        throw std::out_of_range(std::string(what) + ": dim " + std::to_string(dim) +
+                                " is out of range for an array of shape " + describe_shape(x.shape, x.ndim));
+    }
+    const int64_t length = x.shape[at];
+    // The stride of a dimension of length 1 says nothing, and its neighbours may be taken to lie anywhere.
+    if (x.size == 0 || length == 1) return {x.size, length, 1};
+    int64_t inner = 1;
+    for (int i = 0; i < x.ndim; ++i) {
+        if (i != at && x.shape[i] != 1 && x.strides[i] < x.strides[at]) inner *= x.shape[i];
+    }
+    return {x.size / (length * inner), length, inner};
+}
+
 }  // namespace rushlight

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <unordered_map>
 
+#include <nanobind/stl/string.h>
+
 #include "allocator.h"
 #include "registry.h"
 #include "strided.h"

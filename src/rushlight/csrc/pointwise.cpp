@@ -149,27 +149,6 @@ void binary_scalar(int64_t code, const Array &x, double y, const Array &out, dou
     });
 }
 
-// Elements of memory between two neighbours along a dimension of a dense array, and how many dimensions' worth of
-// elements lie outside of it.
-struct Split {
-    int64_t rows, channels, inner;
-};
-
-Split split_at(const Array &x, int64_t dim, const char *what) {
-    if (dim < 0) dim += x.ndim;
-    if (dim < 0 || dim >= x.ndim) {
-        fail(std::string(what) + ": dim is out of range for an array of shape " + describe_shape(x.shape, x.ndim));
-    }
-    const int64_t channels = x.shape[dim];
-    int64_t inner = 1;
-    for (int i = 0; i < x.ndim; ++i) {
-        // The stride of a dimension of length 1 says nothing about where it lies, and it does not matter.
-        if (i != dim && x.shape[i] != 1 && x.strides[i] < x.strides[dim]) inner *= x.shape[i];
-    }
-    if (channels == 1) return {1, 1, x.size};
-    return {x.size == 0 ? 0 : x.size / (channels * inner), channels, inner};
-}
-
 void binary_channel(int64_t code, const Array &x, const Array &y, const Array &out, int64_t dim, double alpha) {
     const Binary op = opcode<Binary>(code, "binary_channel");
     expect_arithmetic(op, "binary_channel");
@@ -177,7 +156,7 @@ void binary_channel(int64_t code, const Array &x, const Array &y, const Array &o
     expect_out(out, x, "binary_channel: out");
     const Split split = split_at(x, dim, "binary_channel");
     expect_dtype(y, x.dtype, "binary_channel: y");
-    expect_shape(y, {split.channels}, "binary_channel: y");
+    expect_shape(y, {split.length}, "binary_channel: y");
     expect_contiguous(y, "binary_channel: y");
     expect_same_or_apart(out, x, "binary_channel: out");
     expect_apart(out, y, "binary_channel: out");
@@ -185,16 +164,16 @@ void binary_channel(int64_t code, const Array &x, const Array &y, const Array &o
         using T = decltype(zero);
         const T *from = x.as<const T>(), *vector = y.as<const T>();
         T *to = out.as<T>();
-        const int64_t each = split.channels * split.inner;
+        const int64_t each = split.length * split.inner;
         if (x.size == 0) return;
         if (split.rows > 1) {
             run(split.rows, (grain_of_moves + each - 1) / each, [=, &loops](int64_t begin, int64_t end) {
-                loops.binary_channel(op, from + begin * each, vector, to + begin * each, end - begin, split.channels,
+                loops.binary_channel(op, from + begin * each, vector, to + begin * each, end - begin, split.length,
                                      split.inner, T(alpha));
             });
         } else {
             const int64_t inner = split.inner;
-            run(split.channels, (grain_of_moves + inner - 1) / inner, [=, &loops](int64_t begin, int64_t end) {
+            run(split.length, (grain_of_moves + inner - 1) / inner, [=, &loops](int64_t begin, int64_t end) {
                 loops.binary_channel(op, from + begin * inner, vector + begin, to + begin * inner, 1, end - begin,
                                      inner, T(alpha));
             });

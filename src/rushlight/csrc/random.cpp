@@ -102,11 +102,9 @@ double RandomEngine::next_normal() {
 }
 
 // --- the saved state ---------------------------------------------------------------------------------------------
-// seed u64, left i32, seeded i32, next u64, 624 words as u64, normal x, y, rho f64, normal is valid i32, padding; and
-// after the legacy part: float normal f32, is valid u8, padding.
-
 namespace {
 
+// PyTorch's layout, padding included.
 struct SavedState {
     uint64_t seed;
     int32_t left;    // words left in the block, plus one
@@ -122,7 +120,7 @@ struct SavedState {
     uint8_t has_float_normal;
     uint8_t padding_end[3];
 };
-static_assert(sizeof(SavedState) == RandomEngine::state_bytes, "PyTorch's layout");
+static_assert(sizeof(SavedState) == RandomEngine::state_bytes);
 
 }  // namespace
 
@@ -144,14 +142,12 @@ void RandomEngine::save(uint8_t *out) const {
 }
 
 void RandomEngine::restore(const uint8_t *bytes, int64_t size) {
-    if (size != state_bytes && size != legacy_state_bytes) {
-        throw std::runtime_error("RNG state: expected " + std::to_string(state_bytes) + " bytes (or " +
-                                 std::to_string(legacy_state_bytes) + ", the form of old releases), got " +
-                                 std::to_string(size) + "; pass what get_state() returned for a CPU generator");
+    if (size != state_bytes) {
+        throw std::runtime_error("RNG state: expected " + std::to_string(state_bytes) + " bytes, got " +
+                                 std::to_string(size) + "; pass what get_state() of a CPU generator returned");
     }
     SavedState state;
-    std::memset(&state, 0, sizeof state);
-    std::memcpy(&state, bytes, size_t(size));
+    std::memcpy(&state, bytes, sizeof state);
     const bool used_up = state.left == 1 && state.next <= uint64_t(twister_words);
     const bool within = state.left >= 1 && state.left <= twister_words &&
                         state.next == uint64_t(twister_words + 1 - state.left);

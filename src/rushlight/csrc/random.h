@@ -56,8 +56,6 @@ private:
 class RandomEngine {
 public:
     static constexpr int64_t state_bytes = 5056;
-    // What releases before 1.4 saved: without the cached single-precision normal.
-    static constexpr int64_t legacy_state_bytes = 5048;
 
     explicit RandomEngine(uint64_t seed) { this->seed(seed); }
     RandomEngine(const RandomEngine &other);

@@ -483,26 +483,19 @@ void integers(RandomEngine &engine, const Array &out, int64_t low, uint64_t coun
     if (!known) fail_output_dtype(out, "integers: out", "a floating, integer or bool dtype");
 }
 
-void permutation(RandomEngine &engine, const Array &out) {
-    expect_dtype(out, DType::int64, "permutation: out");
-    expect_ndim(out, 1, 1, "permutation: out");
-    expect_output(out, "permutation: out");
-    const int64_t n = out.size;
-    if (n > int64_t(std::numeric_limits<uint32_t>::max())) {
-        fail("permutation: expected at most 2^32 - 1 elements, got " + std::to_string(n));
-    }
-    const Drawing drawing(engine, n);
-    int64_t *x = out.as<int64_t>();
-    for (int64_t i = 0; i < n; ++i) x[i] = i;
+// For every step, draws the place it acts on from `words_each` words, then acts. The places do not depend on the acts, so
+// one batch of them is fetched into the cache while another is acted on.
+template <int words_each, typename Place, typename Act>
+void shuffle(RandomEngine &engine, const int64_t *x, int64_t steps, const Place &place_of, const Act &act) {
     constexpr int64_t batch = 64;
-    // The places are known before the swaps, so a batch of them is fetched into the cache while the last one is swapped.
-    const int64_t swaps = std::max<int64_t>(n - 1, 0);
-    engine.words(swaps, swaps, [&](const uint32_t *raw, int64_t first, int64_t count) {
+    const int64_t total = words_each * steps;
+    engine.words(total, total, [&](const uint32_t *raw, int64_t first_word, int64_t word_count) {
+        const int64_t first = first_word / words_each, count = word_count / words_each;
         int64_t places[2][batch];
         const auto prepare = [&](int64_t begin, int64_t *to) {
             const int64_t end = std::min(begin + batch, count);
             for (int64_t i = begin; i < end; ++i) {
-                const int64_t at = first + i, place = at + tempered(raw[i]) % uint32_t(n - at);
+                const int64_t place = place_of(raw + words_each * i, first + i);
                 to[i - begin] = place;
                 __builtin_prefetch(x + place, 1);
             }
@@ -511,9 +504,33 @@ void permutation(RandomEngine &engine, const Array &out) {
         for (int64_t begin = 0, turn = 0; begin < count; begin += batch, turn ^= 1) {
             prepare(begin + batch, places[turn ^ 1]);
             const int64_t end = std::min(begin + batch, count);
-            for (int64_t i = begin; i < end; ++i) std::swap(x[first + i], x[places[turn][i - begin]]);
+            for (int64_t i = begin; i < end; ++i) act(first + i, places[turn][i - begin]);
         }
     });
+}
+
+void permutation(RandomEngine &engine, const Array &out) {
+    expect_dtype(out, DType::int64, "permutation: out");
+    expect_ndim(out, 1, 1, "permutation: out");
+    expect_output(out, "permutation: out");
+    const int64_t n = out.size;
+    const Drawing drawing(engine, n);
+    int64_t *x = out.as<int64_t>();
+    if (n < std::numeric_limits<uint32_t>::max() / 20) {
+        for (int64_t i = 0; i < n; ++i) x[i] = i;
+        shuffle<1>(
+            engine, x, std::max<int64_t>(n - 1, 0),
+            [n](const uint32_t *raw, int64_t i) { return i + int64_t(tempered(*raw) % uint32_t(n - i)); },
+            [x](int64_t i, int64_t place) { std::swap(x[i], x[place]); });
+    } else {
+        // PyTorch's road for so many: two words, lest the remainder favour small numbers, and from the inside out.
+        shuffle<2>(
+            engine, x, n, [](const uint32_t *raw, int64_t i) { return int64_t(pair_of(raw) % uint64_t(i + 1)); },
+            [x](int64_t i, int64_t place) {
+                x[i] = x[place];
+                x[place] = i;
+            });
+    }
 }
 
 // --- the binding -------------------------------------------------------------------------------------------------
@@ -527,7 +544,6 @@ void get_state(const RandomEngine &engine, const Array &out) {
 
 void set_state(RandomEngine &engine, const Array &state) {
     expect_dtype(state, DType::uint8, "set_state: state");
-    expect_ndim(state, 1, 1, "set_state: state");
     if (!is_contiguous(state)) fail("set_state: state: expected a C-contiguous array");
     engine.restore(state.as<uint8_t>(), state.size);
 }

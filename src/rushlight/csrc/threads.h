@@ -16,16 +16,16 @@ inline void use_num_threads() {
     if (omp_get_max_threads() != n) omp_set_num_threads(n);
 }
 
-// Calls f(begin, end) over [0, n) in at most get_num_threads() pieces of at least `grain`. f must not throw.
+// Calls f(begin, end, thread) over [0, n) in at most `threads` pieces of at least `grain`, with thread < threads.
+// f must not throw.
 template <typename F>
-void parallel_for(int64_t n, int64_t grain, const F &f) {
+void parallel_for(int64_t n, int64_t grain, int threads, const F &f) {
     if (n <= 0) return;
     if (grain < 1) grain = 1;
     int64_t pieces = (n + grain - 1) / grain;
-    const int threads = get_num_threads();
     if (pieces > threads) pieces = threads;
     if (pieces <= 1 || omp_in_parallel()) {
-        f(int64_t(0), n);
+        f(int64_t(0), n, 0);
         return;
     }
 #pragma omp parallel num_threads(int(pieces))
@@ -35,8 +35,14 @@ void parallel_for(int64_t n, int64_t grain, const F &f) {
         const int64_t each = n / team, rest = n % team;
         const int64_t begin = i * each + (i < rest ? i : rest);
         const int64_t end = begin + each + (i < rest ? 1 : 0);
-        if (begin < end) f(begin, end);
+        if (begin < end) f(begin, end, int(i));
     }
+}
+
+// Calls f(begin, end) over [0, n) on the threads that the setting allows.
+template <typename F>
+void parallel_for(int64_t n, int64_t grain, const F &f) {
+    parallel_for(n, grain, get_num_threads(), [&f](int64_t begin, int64_t end, int) { f(begin, end); });
 }
 
 }  // namespace rushlight

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..autograd import no_grad
 from ..ops.creation import empty_like
-from ..device import device as Device
-from ..dtype import dtype as DType
+from ..devices import device as Device
+from ..dtypes import dtype as DType
 from ..tensor import Tensor
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtype import get_default_dtype
+from ..dtypes import get_default_dtype
 from ..tensor import Tensor, settle, wrap
 
 __all__ = ["Buffer", "Parameter"]

@@ -1,3 +1,26 @@
 """Every op, one family a file. Importing this package declares them all."""
 
-from . import pointwise, convert, view, creation, reduce  # noqa: F401, I001
+from . import (  # noqa: F401 - in an order in which each finds what it composes
+    choice,
+    arithmetic,
+    pointwise,
+    compare,
+    convert,
+    view,
+    write,
+    creation,
+    index,
+    gather,
+    scatter,
+    index_write,
+    join,
+    reduce,
+    matmul,
+    conv,
+    pad,
+    pool,
+    norm,
+    random,
+    dropout,
+    loss,
+)

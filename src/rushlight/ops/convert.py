@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
-from .. import dtype as dtypes
-from ..primitive import Spec, exported, like, primitive
+from .. import devices
+from .. import dtypes
+from ..memory import NAMES, channels_last, checked_format, contiguous_format, preserve_format
+from ..primitive import Spec, export, exported, like, primitive
 from ..tensor import MetaArray, Tensor, settle, wrap
+
+for _name, _value in NAMES.items():
+    export(_value, ("torch",), _name)
 
 PYTHON_TYPES = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex: dtypes.complex128}
 
@@ -37,11 +41,21 @@ def cast(input: Tensor, dtype: dtypes.dtype) -> Spec:
 
 @cast.kernel("cpu", "cuda")
 def _cast(xp, x, dtype):
-    if x.dtype.kind == "c" and dtype.rank < dtypes.COMPLEX and dtype.rank != dtypes.BOOLEAN:
-        x = x.real
-    if x.dtype.kind == "f" and dtype.rank == dtypes.INTEGRAL and dtype.itemsize < 8:
+    return cast_array(x, dtype)
+
+
+def cast_array(x: np.ndarray, dtype: dtypes.dtype) -> np.ndarray:
+    """A copy of an array in another dtype; of complex values the real parts where that is real."""
+    kind = x.dtype.kind
+    if kind == "c" and dtype.rank < dtypes.COMPLEX and dtype.rank != dtypes.BOOLEAN:
+        x, kind = x.real, "f"
+    if dtype.rank == dtypes.INTEGRAL and kind in "fV":
         # Through int64, so that what is out of range wraps around instead of being undefined.
-        x = x.astype(np.int64)
+        with np.errstate(invalid="ignore"):
+            return x.astype(np.int64).astype(dtype.numpy, copy=False)
+    if dtype.rank >= dtypes.FLOATING and x.dtype.itemsize > dtype.itemsize:
+        with np.errstate(over="ignore"):
+            return x.astype(dtype.numpy)
     return x.astype(dtype.numpy)
 
 
@@ -93,7 +107,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         out = _move(out, devices.resolve(device))
     if dtype is not None and dtype.numpy != out._array.dtype:
         out = cast(out, dtype)
-    if memory_format is not None and memory_format != "torch.preserve_format":
+    if memory_format is not None and memory_format is not preserve_format:
         out = out.contiguous(memory_format=memory_format)
     return out.clone() if copy and out is self else out
 
@@ -153,8 +167,7 @@ for _name, _dtype in (
     _dtype_method(_name, _dtype)
 
 
-@exported("Tensor")
-def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
+def legacy_name(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The legacy type name, as in ``"torch.FloatTensor"``; with an argument, the tensor in that dtype.
 
     >>> rushlight.ones(2).type()
@@ -163,6 +176,9 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if dtype is None:
         return f"torch.{self.dtype.legacy}Tensor"
     return self.to(dtype_of_legacy(dtype))
+
+
+export(legacy_name, ("Tensor",), "type")
 
 
 def dtype_of_legacy(name: Any) -> dtypes.dtype:
@@ -202,7 +218,7 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
     return self.to("cuda" if device is None else devices.device(device))
 
 
-@primitive("torch", "Tensor", layout=True, checks="failure")
+@primitive("torch", "Tensor", checks="failure")
 def clone(input: Tensor, *, memory_format: Any = None) -> Spec:
     """A copy in memory of its own, through which gradients flow.
 
@@ -218,7 +234,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Spec:
 
 @clone.kernel("cpu", "cuda")
 def _clone(xp, x, memory_format):
-    if memory_format is None or memory_format == "torch.preserve_format":
+    if memory_format is None or memory_format is preserve_format:
         return x.copy(order="K")
     return ordered_copy(x, memory_format)
 
@@ -239,33 +255,34 @@ def _clone_samples(make):
 
     yield call(make(3, 4))
     yield call(make(()))
-    yield call(make(2, 3, 4, 5), memory_format="torch.channels_last")
+    yield call(make(2, 3, 4, 5), memory_format=channels_last)
 
 
-def ordered_copy(x: np.ndarray, memory_format: str) -> np.ndarray:
+def ordered_copy(x: np.ndarray, memory_format: Any) -> np.ndarray:
     """A copy of an array in a named memory order.
 
     Raises:
         RuntimeError: the order does not fit the number of dimensions.
     """
-    if memory_format == "torch.contiguous_format":
-        return x.copy(order="C")
-    ndim = {"torch.channels_last": 4, "torch.channels_last_3d": 5}.get(memory_format)
+    ndim = checked_format(memory_format).ndim
     if ndim is None:
-        raise RuntimeError(f"unsupported memory format {memory_format}")
+        return x.copy(order="C")
     if x.ndim != ndim:
-        raise RuntimeError(f"required rank {ndim} tensor to use {memory_format.removeprefix('torch.')} format, got rank {x.ndim}")
+        raise RuntimeError(
+            f"required rank {ndim} tensor to use {memory_format.name} format, "
+            f"but this one has shape {list(x.shape)}"
+        )
     return np.moveaxis(np.moveaxis(x, 1, -1).copy(order="C"), -1, 1)
 
 
 @exported("Tensor")
-def contiguous(self: Tensor, memory_format: Any = "torch.contiguous_format") -> Tensor:
+def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
     """The values in memory in the order asked for; the tensor itself if they are.
 
     >>> rushlight.zeros(2, 3).t().contiguous().stride()
     (2, 1)
     """
     settle(self)
-    if memory_format == "torch.preserve_format" or self.is_contiguous(memory_format):
+    if self.is_contiguous(memory_format):
         return self
     return clone(self, memory_format=memory_format)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as devices
-from .. import dtype as dtypes
+from .. import devices
+from .. import dtypes
 from ..primitive import exported
 from ..tensor import MetaArray, Tensor, settle, values_of, wrap
 from .convert import as_dtype
@@ -577,3 +577,8 @@ def legacy_type(dtype: dtypes.dtype) -> type:
 for _dtype in dtypes.ALL:
     if _dtype.rank < dtypes.COMPLEX:
         exported("torch")(legacy_type(_dtype))
+
+
+def wrap_zeros(shape: tuple[int, ...], numpy_dtype: Any) -> Tensor:
+    """Zeros of a shape and a NumPy dtype."""
+    return wrap(np.zeros(shape, numpy_dtype))

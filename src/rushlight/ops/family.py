@@ -1,16 +1,34 @@
-"""The short forms of declaration: ops that compute element by element."""
+"""The short forms of declaration: ops that compute element by element.
+
+`unary` and `binary` declare an op in a few lines: the NumPy function that computes it, its gradient, the
+float64 answer by another way, and one example, from which its docs are made. `fast_unary` and
+`fast_binary` add the extension's loops for large arrays, `gradient` declares a gradient that has a
+kernel of its own.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
 
-from .. import dtype as dtypes
-from ..primitive import Number, Primitive, Spec, result_type
-from ..tensor import Tensor
+from .. import dtypes
+from ..autograd.modes import state
+from ..backend import native
+from ..primitive import Number, Primitive, Spec, call, export, reject, result_type
+from ..tensor import Tensor, values_of, wrap
+
+bfloat16 = dtypes.bfloat16.numpy
+
+# When the extension's loops take over: below, a call of theirs costs more than it gains.
+LARGE = "input.size > 16383 and native.same_order(input, input)"
+LARGE_PAIR = (
+    "input.size > 16383 and native.same_order(input, input if type(other) in PLAIN_NUMBERS else other)"
+)
+_LARGE_GRADIENT = "grad.size > 16383 and native.same_order(grad, saved)"
 
 
 def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -22,8 +40,8 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     if a == b:
         return a
     ndim = max(len(a), len(b))
-    shape = []
-    for i in range(ndim):
+    shape = [1] * ndim
+    for i in reversed(range(ndim)):
         x = a[i - ndim + len(a)] if i >= ndim - len(a) else 1
         y = b[i - ndim + len(b)] if i >= ndim - len(b) else 1
         if x != y and x != 1 and y != 1:
@@ -31,7 +49,7 @@ def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
                 f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton "
                 f"dimension {i}: shapes {list(a)} and {list(b)} do not broadcast"
             )
-        shape.append(y if x == 1 else x)
+        shape[i] = y if x == 1 else x
     return tuple(shape)
 
 
@@ -47,13 +65,80 @@ def floating_only(name: str, x: Tensor) -> None:
         NotImplementedError: naming op and dtype.
     """
     if x.dtype.rank < dtypes.FLOATING:
-        raise NotImplementedError(
-            f"\"{name}_cpu\" not implemented for '{x.dtype.legacy}': expected a floating-point tensor; "
-            "convert it with .float()"
-        )
+        raise _not_for(name, x, "expected a floating-point tensor; convert it with .float()")
 
 
-def _declared(name: str, doc: str, rule: Callable) -> Callable:
+def no_complex(name: str, *operands: Any) -> None:
+    """Refuses complex tensors and numbers.
+
+    Raises:
+        NotImplementedError: naming op and dtype.
+    """
+    for x in operands:
+        if isinstance(x, Tensor) and x.dtype.is_complex:
+            raise _not_for(name, x, "complex numbers have no order; compare .abs() or .real")
+
+
+def no_bool(name: str, *operands: Any) -> None:
+    """Refuses bool tensors.
+
+    Raises:
+        NotImplementedError: naming op and dtype.
+    """
+    for x in operands:
+        if isinstance(x, Tensor) and x.dtype is dtypes.bool_:
+            raise _not_for(name, x, "convert it with .int()")
+
+
+def _not_for(name: str, x: Tensor, cure: str) -> NotImplementedError:
+    return NotImplementedError(f"\"{name}_cpu\" not implemented for '{x.dtype.legacy}': {cure}")
+
+
+def conj(x: Any) -> Any:
+    """The complex conjugate of a tensor or number; a real one is itself."""
+    if isinstance(x, Tensor):
+        return x.conj() if x._array.dtype.kind == "c" else x
+    return x.conjugate()
+
+
+def computed_wide(kernel: Callable) -> Callable:
+    """A kernel of several steps that computes 16-bit floats in float32 and rounds once, at the end."""
+
+    def run(x: np.ndarray, *rest: Any) -> Any:
+        if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
+            wide = [r.astype(np.float32) if isinstance(r, np.ndarray) else r for r in rest]
+            return kernel(x.astype(np.float32), *wide).astype(x.dtype)
+        return kernel(x, *rest)
+
+    run.__name__ = getattr(kernel, "__name__", "kernel")
+    return run
+
+
+class Elementwise(Primitive):
+    """A primitive that knows what a number beside a bfloat16 array does: NumPy answers in float32."""
+
+    def compute(self, values: Sequence[Any], out: np.ndarray | None = None) -> Any:
+        arrays = [v._array for v in values if isinstance(v, Tensor)]
+        if len(arrays) == len(values) or not any(a.dtype == bfloat16 for a in arrays):
+            return super().compute(values, out)
+        result = np.asarray(super().compute(values))
+        if out is not None:
+            np.copyto(out, result, casting="unsafe")
+            return out
+        return result.astype(bfloat16) if result.dtype == np.float32 else result
+
+
+class FloatingOnly(Elementwise):
+    """A primitive that refuses integers, which others would compute in the default dtype."""
+
+    def _promoted(self, values: Sequence[Any]) -> list[Any]:
+        for value in values:
+            if isinstance(value, Tensor):
+                floating_only(self.name.strip("_"), value)
+        return list(values)
+
+
+def _declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
     """A function called ``name`` with the code of ``rule`` and its own values of the free names."""
     function = FunctionType(
         rule.__code__, rule.__globals__, name, rule.__defaults__, rule.__closure__
@@ -61,32 +146,69 @@ def _declared(name: str, doc: str, rule: Callable) -> Callable:
     function.__annotations__ = dict(rule.__annotations__)
     function.__kwdefaults__ = rule.__kwdefaults__
     function.__doc__ = doc
-    function.__module__ = "rushlight.ops.pointwise"
+    function.__module__ = module
+    return function
+
+
+def documented(name: str, places: Sequence[str], what: str, arguments: str, returns: str, example: str) -> str:
+    """The docstring of a short declaration.
+
+    Args:
+        example: ``"[1.0, 2.0], 3 -> [3., 6.]"``, where a list stands for a tensor; or whole doctest lines.
+    """
+    text = f"{what}\n\n    Args:\n{arguments}\n    Returns:\n        {returns}\n"
+    if " -> " in example:
+        given, gives = example.split(" -> ")
+        path = "rushlight.nn.functional" if "nn.functional" in places else "rushlight"
+        given = re.sub(r"\[[^\]]*\]+", r"rushlight.tensor(\g<0>)", given)
+        gives = f"tensor({gives})" if gives.startswith("[") else gives
+        example = f">>> {path}.{name}({given})\n{gives}"
+    lines = "".join(f"    {line}\n" for line in example.splitlines())
+    return f"{text}\n{lines}    " if lines else text
+
+
+def _oracle(function: Callable) -> Callable:
+    if isinstance(function, BuiltinFunctionType):
+        # A function of `math`, on numbers.
+        return np.vectorize(function, otypes=[np.float64])
     return function
 
 
 def unary(
     name: str,
     kernel: Callable,
-    doc: str,
+    what: str,
     *,
     vjp: Callable | None = None,
+    oracle: Callable | None = None,
+    example: str = "",
+    domain: tuple[float, float] = (-2.0, 2.0),
+    of: Any = None,
     promote: str | None = "float",
+    floating: bool = False,
     dtype: Callable | None = None,
+    check: Callable | None = None,
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
+    module: str = "rushlight.ops.pointwise",
     **options: Any,
 ) -> Callable:
     """Declares an op on each element of one tensor.
 
     Args:
         name: the public name.
-        kernel: a NumPy ufunc, or a function of an array with ``out=None`` that treats it alike.
-        doc: the docstring.
+        kernel: a NumPy ufunc, or a function of an array that gives a new one.
+        what: what it gives: the docstring's first sentence or more.
         vjp: its gradient from ``g`` and what it names of ``input`` and ``out``; None if there is none.
+        oracle: the float64 answer: a function of arrays, or one of `math`.
+        example: for the docs, as `documented` takes it.
+        domain: where samples lie.
+        of: the dtype of samples where it is not the default one.
         promote: ``"float"`` computes integers in the default dtype; None keeps the dtype.
+        floating: integers are refused.
         dtype: the result's dtype from the computation's; None leaves it.
+        check: called with the tensor to refuse what the kernel cannot compute.
         names: other public names of the same op.
     """
 
@@ -94,36 +216,62 @@ def unary(
         found = input.dtype
         if promote == "float" and found.rank < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
+        if check is not None:
+            check(input)
         return Spec(input._array.shape, found if dtype is None else dtype(found))
 
-    op = Primitive(
-        _declared(name, doc, rule), places, promote=promote, inplace=inplace, checks="failure", **options
+    takes = "a floating dtype" if floating else "integers are computed in the default dtype"
+    doc = documented(
+        name, places, what,
+        f"        input: any shape{'; ' + takes if promote else ''}.\n",
+        "The shape of ``input``.", example,
+    )  # fmt: skip
+    kind = FloatingOnly if floating else Elementwise
+    op = kind(
+        _declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
-    op.add_kernel("cpu", kernel, writes=True, name=name)
-    op.add_kernel("cuda", kernel, writes=True, name=name)
-    if vjp is not None:
-        op.vjp(input=vjp)
-    _alias(op, names, places, inplace)
+    _finish(op, kernel, vjp, oracle, places, names, inplace)
+
+    @op.samples
+    def samples(make: Callable) -> Any:
+        values = {"low": domain[0], "high": domain[1], "dtype": of}
+        yield call(make(3, 4, **values))
+        yield call(make((), **values))
+        yield call(make(0, 3, **values))
+
+    @op.rejects
+    def rejects(make: Callable) -> Any:
+        yield reject(TypeError, "must be Tensor, not list", [1.0, 2.0])
+        if floating:
+            yield reject(NotImplementedError, "not implemented for 'Long'", make(3, dtype=dtypes.int64))
+
     return op.function
 
 
 def binary(
     name: str,
     kernel: Callable,
-    doc: str,
+    what: str,
     *,
     vjp: tuple[Callable | None, Callable | None] | None = None,
-    promote: str = "same",
+    oracle: Callable | None = None,
+    example: str = "",
+    domain: tuple[float, float] = (-2.0, 2.0),
+    of: Any = None,
+    promote: str | None = "same",
+    floating: bool = False,
     dtype: Any = None,
+    check: Callable | None = None,
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
+    module: str = "rushlight.ops.pointwise",
     **options: Any,
 ) -> Callable:
     """Declares an op on pairs of elements of two tensors that broadcast, or of a tensor and a number.
 
     Args:
-        name, kernel, doc, names: as for `unary`.
+        name, kernel, what, oracle, example, domain, of, floating, check, names: as for `unary`.
         vjp: the gradients of both operands; the walk back sums them over broadcast dimensions.
         promote: ``"same"`` computes in the operands' common dtype; ``"float"`` in the default dtype for integers.
         dtype: the dtype of the result where it is not that of the computation.
@@ -133,25 +281,198 @@ def binary(
         found = result_type(input, other)
         if promote == "float" and found.rank < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
+        if check is not None:
+            check(input, other)
         return Spec(broadcast(shape_of(input), shape_of(other)), found if dtype is None else dtype)
 
-    op = Primitive(
-        _declared(name, doc, rule), places, promote=promote, inplace=inplace, checks="failure", **options
+    doc = documented(
+        name, places, what,
+        "        input: any shape.\n        other: a shape that broadcasts with it, or a number.\n",
+        "The shape to which both broadcast.", example,
+    )  # fmt: skip
+    kind = FloatingOnly if floating else Elementwise
+    op = kind(
+        _declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
-    op.add_kernel("cpu", kernel, writes=True, name=name)
-    op.add_kernel("cuda", kernel, writes=True, name=name)
-    if vjp is not None:
-        op.vjp(input=vjp[0], other=vjp[1])
-    _alias(op, names, places, inplace)
+    _finish(op, kernel, vjp, oracle, places, names, inplace)
+
+    @op.samples
+    def samples(make: Callable) -> Any:
+        values = {"low": domain[0], "high": domain[1], "dtype": of}
+        yield call(make(3, 4, **values), make(3, 4, **values))
+        yield call(make(3, 1, **values), make(4, **values))
+        yield call(make(3, **values), make((), **values))
+        yield call(make(0, 4, **values), make(4, **values))
+        number = (domain[0] + 3 * domain[1]) / 4
+        yield call(make(2, 3, **values), number if of is None else int(number))
+
+    @op.rejects
+    def rejects(make: Callable) -> Any:
+        yield reject(RuntimeError, "must match the size of tensor b (4)", make(3), make(4))
+        yield reject(TypeError, "must be Tensor or a number, not str", make(3), "3")
+
     return op.function
 
 
-def _alias(op: Primitive, names: Sequence[str], places: Sequence[str], inplace: bool) -> None:
-    from ..primitive import export
-
-    for other in names:
-        export(op.function, places, other)
+def _finish(
+    op: Primitive,
+    kernel: Callable,
+    vjp: Any,
+    oracle: Callable | None,
+    places: Sequence[str],
+    names: Sequence[str],
+    inplace: bool,
+) -> None:
+    """The parts that all short forms share."""
+    writes = isinstance(kernel, np.ufunc)
+    for target in ("cpu", "cuda"):
+        op.add_kernel(target, kernel, writes=writes, name=op.name.strip("_"))
+    if vjp is not None:
+        op.vjp(**dict(zip(op.tensor_names, vjp if isinstance(vjp, tuple) else (vjp,))))
+    if oracle is not None:
+        op.oracle(_oracle(oracle))
+    for name in (op.name, *names):
+        spread(op, places, name)
         if inplace:
-            export(op.inplace, places, other + "_")
+            export(op.inplace, places, name + "_")
 
 
+def spread(op: Primitive, places: Sequence[str], name: str) -> None:
+    """Makes an op findable under ``name``; as ``torch.name`` it takes ``out=`` too."""
+    for place in places:
+        export(taking_out(op) if place == "torch" else op.function, (place,), name)
+
+
+def taking_out(op: Primitive) -> Callable:
+    """An op of one or two operands as a function that also takes ``out=``, the tensor to write the result into."""
+    run = op.function
+    if len(op.parameters) == 1:
+
+        def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+            return run(input) if out is None else write_out(out, run(input))
+
+    else:
+
+        def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+            return run(input, other) if out is None else write_out(out, run(input, other))
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__module__ = run.__module__
+    function.__doc__ = run.__doc__
+    function.op = op
+    return function
+
+
+def write_out(out: Any, made: Tensor) -> Tensor:
+    """`creation.write_out`, which cannot be imported where ops are declared that it is made of."""
+    from . import creation
+
+    return creation.write_out(out, made)
+
+
+def zero(g: Tensor) -> Tensor:
+    """The gradient of a step function: zeros like ``g``."""
+    from .creation import zeros_like
+
+    return zeros_like(g)
+
+
+def reflected(function: Callable) -> Callable:
+    """``number ? tensor`` as a method of the tensor, for an op without a kernel for it."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (Tensor, np.ndarray, *Number)):
+            return function(other, self)
+        return NotImplemented
+
+    return method
+
+
+def fast_unary(function: Callable, opcode: str, alpha: float = 0.0, beta: float = 0.0) -> None:
+    """Adds the extension's loop for large dense float32 arrays to an op of one tensor."""
+    code, loop, empty_like = native.extension.UNARY[opcode], native.extension.unary, np.empty_like
+
+    def run(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        if out is None:
+            out = empty_like(x)
+        loop(code, x, out, alpha, beta)
+        return out
+
+    function.op.add_kernel("cpu", run, when=LARGE, writes=True, name="native_" + opcode)
+
+
+def fast_binary(function: Callable, opcode: str) -> None:
+    """Adds the extension's loop for two large float32 arrays that lie alike, or for one and a number."""
+    code, empty_like = native.extension.BINARY[opcode], np.empty_like
+    pair_loop, number_loop = native.extension.binary, native.extension.binary_scalar
+
+    def run(x: np.ndarray, y: Any, out: np.ndarray | None = None) -> np.ndarray:
+        if out is None:
+            out = empty_like(x)
+        if type(y) is np.ndarray:
+            pair_loop(code, x, y, out)
+        else:
+            number_loop(code, x, y, out)
+        return out
+
+    function.op.add_kernel("cpu", run, when=LARGE_PAIR, writes=True, name="native_" + opcode)
+
+
+def gradient(
+    name: str,
+    kernel: Callable,
+    formula: Callable,
+    opcode: str | None = None,
+    *,
+    values: tuple[float, float] = (0.0, 0.0),
+    domain: tuple[float, float] = (-2.0, 2.0),
+    module: str = "rushlight.ops.pointwise",
+) -> Callable:
+    """Declares the gradient of an op of one tensor as an op of its own, ``f(g, saved, alpha, beta)``.
+
+    It computes in one kernel. While gradients are recorded, ``formula`` takes its place: the same in
+    ordinary ops, so that gradients of gradients are theirs.
+
+    Args:
+        name: what it is called, as ``"_relu_gradient"``.
+        kernel: computes it from the arrays of the incoming gradient and of what was saved, and the two values.
+        formula: the same over tensors.
+        opcode: the extension's loop for large float32 arrays that lie alike.
+        values: the two values in samples.
+        domain: where the saved tensor lies in samples.
+    """
+
+    def rule(grad: Tensor, saved: Tensor, alpha: float = 0.0, beta: float = 0.0) -> Spec:
+        return Spec(grad._array.shape, grad.dtype)
+
+    op = Primitive(_declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure")
+    wide = computed_wide(kernel)
+    for target in ("cpu", "cuda"):
+        op.add_kernel(target, wide, name=name.strip("_"))
+    if opcode is not None:
+        code, loop, empty_like = native.extension.BINARY[opcode], native.extension.binary, np.empty_like
+
+        def run(g: np.ndarray, saved: np.ndarray, alpha: float, beta: float) -> np.ndarray:
+            out = empty_like(g)
+            loop(code, g, saved, out, alpha, beta)
+            return out
+
+        op.add_kernel("cpu", run, when=_LARGE_GRADIENT, name="native_" + opcode)
+
+    @op.samples
+    def samples(make: Callable) -> Any:
+        yield call(make(3, 4), make(3, 4, low=domain[0], high=domain[1]), *values)
+        yield call(make(()), make((), low=domain[0], high=domain[1]), *values)
+
+    @op.oracle
+    def oracle(g: np.ndarray, saved: np.ndarray, alpha: float = 0.0, beta: float = 0.0) -> np.ndarray:
+        return values_of(formula(wrap(g), wrap(saved), alpha, beta))
+
+    single = op.function
+
+    def choose(g: Tensor, saved: Tensor, alpha: float = 0.0, beta: float = 0.0) -> Tensor:
+        return formula(g, saved, alpha, beta) if state.grad else single(g, saved, alpha, beta)
+
+    choose.__name__ = choose.__qualname__ = name
+    choose.op = op
+    return choose

@@ -142,7 +142,7 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    from ..dtype import dtype
+    from ..dtypes import dtype
 
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return view_dtype(self, shape[0])
@@ -577,33 +577,82 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return _with_dim(input, (*shape[:dim], 1, *shape[dim:]))
 
 
-@primitive(view=True, node_name="SliceBackward0", checks="failure")
-def _basic_index(input: Tensor, key: tuple) -> Spec:
-    """Indexing with ints, slices, None and one ellipsis."""
-    empty = np.lib.stride_tricks.as_strided(np.empty(1, input._array.dtype), input._array.shape, (0,) * input._array.ndim)
-    return Spec(empty[key].shape, input.dtype)
+def _indexing(name: str, node_name: str) -> Any:
+    """Declares basic indexing under one of PyTorch's names for its node."""
+
+    def rule(input: Tensor, key: tuple) -> Spec:
+        return Spec(_indexed_shape(input._array.shape, key), input.dtype)
+
+    rule.__name__ = rule.__qualname__ = name
+    rule.__doc__ = "Indexing with ints, slices of positive steps, None and one ellipsis."
+    function = primitive(view=True, node_name=node_name, checks="failure")(rule)
+    function.kernel("cpu", "cuda")(_basic_index_kernel)
+    function.vjp(_basic_index_vjp)
+    function.samples(_basic_index_samples)
+    function.oracle(lambda x, key: x[key])
+    function.rejects(_basic_index_rejects)
+    return function
 
 
-@_basic_index.kernel("cpu", "cuda")
+def _indexed_shape(shape: tuple[int, ...], key: tuple) -> tuple[int, ...]:
+    """The shape of what ``key`` takes from a tensor of ``shape``.
+
+    Raises:
+        IndexError: an index is out of range, or there are too many.
+    """
+    used = sum(item is not None and item is not Ellipsis for item in key)
+    if used > len(shape):
+        if not shape:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use tensor.item() to convert it to a Python number"
+            )
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {used} were given")
+    dim, made = 0, []
+    for item in key:
+        if item is None:
+            made.append(1)
+        elif item is Ellipsis:
+            made.extend(shape[dim : dim + len(shape) - used])
+            dim += len(shape) - used
+        elif type(item) is slice:
+            made.append(len(range(*item.indices(shape[dim]))))
+            dim += 1
+        else:
+            if not -shape[dim] <= item < shape[dim]:
+                raise IndexError(
+                    f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}"
+                )
+            dim += 1
+    return (*made, *shape[dim:])
+
+
 def _basic_index_kernel(xp, x, key):
     return x[key]
 
 
-@_basic_index.vjp
 def _basic_index_vjp(g, key, input_shape):
     return placed(g, input_shape, key)
 
 
-@_basic_index.samples
 def _basic_index_samples(make):
     yield call(make(3, 4), (1, Ellipsis))
     yield call(make(3, 4), (slice(1, 3), slice(None, None, 2), Ellipsis))
     yield call(make(3, 4), (None, Ellipsis, 2))
+    yield call(make(()), (None, Ellipsis))
 
 
-@_basic_index.oracle
-def _basic_index_oracle(x, key):
-    return x[key]
+def _basic_index_rejects(make):
+    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 4), (3, Ellipsis))
+    yield reject(IndexError, "index -5 is out of bounds for dimension 1 with size 4", make(3, 4), (0, -5))
+    yield reject(IndexError, "too many indices for tensor of dimension 1", make(3), (0, 0))
+    yield reject(IndexError, "invalid index of a 0-dim tensor", make(()), (0, Ellipsis))
+
+
+# One op under four names: what a user sees in grad_fn is the last step that PyTorch would have taken.
+item_at = _indexing("item_at", "SelectBackward0")
+sliced = _indexing("sliced", "SliceBackward0")
+with_new_dims = _indexing("with_new_dims", "UnsqueezeBackward0")
+whole = _indexing("whole", "AliasBackward0")
 
 
 @primitive()
@@ -621,7 +670,7 @@ def _placed(xp, x, shape, key):
 
 @placed.vjp
 def _placed_vjp(g, key):
-    return _basic_index(g, key)
+    return sliced(g, key)
 
 
 @placed.samples
@@ -656,7 +705,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     start = start + shape[dim] if start < 0 else start
     if length < 0 or start + length > shape[dim]:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[dim]}).")
-    return _basic_index(input, (*[slice(None)] * dim, slice(start, start + length), Ellipsis))
+    return sliced(input, (*[slice(None)] * dim, slice(start, start + length), Ellipsis))
 
 
 @exported("torch", "Tensor")
@@ -677,7 +726,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}"
         )
-    return _basic_index(input, (*[slice(None)] * dim, index, Ellipsis))
+    return item_at(input, (*[slice(None)] * dim, index, Ellipsis))
 
 
 @exported("torch", "Tensor")
@@ -692,7 +741,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
     dim = wrap_dim(dim, len(shape))
     before = (slice(None),) * dim
-    return tuple([_basic_index(input, (*before, i, Ellipsis)) for i in range(shape[dim])])
+    return tuple([item_at(input, (*before, i, Ellipsis)) for i in range(shape[dim])])
 
 
 @exported("torch", "Tensor")

@@ -1,4 +1,4 @@
-"""The container of a checkpoint: a zip file of uncompressed records that start at multiples of 64 bytes.
+"""The container of a checkpoint: a zip file of uncompressed records, aligned to 64 bytes.
 
 PyTorch's files have one folder with these records: ``data.pkl``, the pickled object; ``data/0``,
 ``data/1`` ..., the memory of its tensors; ``byteorder``; and ``version``, that of the format.
@@ -11,10 +11,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 ALIGNMENT = 64
 _FOLDER = "archive/"
@@ -48,7 +50,8 @@ class ArchiveWriter:
         """Writes ``data``, bytes or any contiguous buffer, without copying it."""
         data = memoryview(data).cast("B") if len(data) else b""
         info = zipfile.ZipInfo(_FOLDER + name)
-        info.file_size = len(data)
+        info.file_size = info.compress_size = len(data)
+        info.CRC = 0
         # zipfile itself takes the long form of the header from a little below the limit on.
         long = info.file_size * 1.05 > zipfile.ZIP64_LIMIT
         info.extra = self._padding(info, long)
@@ -67,8 +70,8 @@ class ArchiveReader:
     Args:
         file: a seekable binary file.
         where: what errors call it.
-        mapped: map the file into memory instead of reading it; what is written to the arrays then stays
-            in this process. Their checksums are not looked at, which would read everything.
+        mapped: map the file into memory instead of reading it; what is written to the arrays then
+            stays in this process. Their checksums are not looked at: that would read everything.
 
     Raises:
         RuntimeError: the file is cut off, or it is a zip file of something else.
@@ -91,9 +94,9 @@ class ArchiveReader:
             struct.error,
         ) as error:
             raise RuntimeError(
-                f"{where} is damaged: it begins like a checkpoint, but its table of contents, which "
-                f"stands at the end, cannot be read ({error}). The file is probably cut off: copy or "
-                "download it again."
+                f"{where} is damaged: it begins like a checkpoint, but its table of contents, "
+                f"which stands at the end, cannot be read ({error}). The file is probably cut off: "
+                "copy or download it again."
             ) from error
         self._records = {info.filename: info for info in self._zip.infolist()}
         self._folder = self._find_folder()
@@ -132,7 +135,7 @@ class ArchiveReader:
         return self._read(self._records[self._folder + name]).tobytes()
 
     def read_array(self, name: str) -> np.ndarray:
-        """A record as an array of bytes that may be written to. `finish` tells whether it was whole."""
+        """A record as a writable array of bytes. `finish` tells whether it was whole."""
         info = self._records[self._folder + name]
         if info.compress_type != zipfile.ZIP_STORED:
             return self._decompress(info)
@@ -141,6 +144,8 @@ class ArchiveReader:
         if info.file_size < _BACKGROUND_SIZE:
             return self._read(info)
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(1)
         array = self._allocate(info)
         checksum = None
@@ -176,7 +181,7 @@ class ArchiveReader:
             raise self._damaged(info, "it does not fit into memory") from error
 
     def _parts(self, start: int, info: zipfile.ZipInfo, array: np.ndarray) -> Iterator[memoryview]:
-        """Fills ``array`` with the content that begins at ``start``; yields each part when it is there."""
+        """Fills ``array`` with the content at ``start``, and yields each part when it is there."""
         self._file.seek(start)
         view = memoryview(array)
         readinto = getattr(self._file, "readinto", self._copy_into)
@@ -195,9 +200,13 @@ class ArchiveReader:
 
     def _find_content(self, info: zipfile.ZipInfo) -> int:
         """Where the content of a record begins: behind its header, which tells its own length."""
-        self._file.seek(info.header_offset)
+        self._file.seek(max(info.header_offset, 0))
         header = self._file.read(_LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size or header[:4] != _LOCAL_SIGNATURE:
+        if (
+            info.header_offset < 0
+            or len(header) < _LOCAL_HEADER.size
+            or header[:4] != _LOCAL_SIGNATURE
+        ):
             raise self._damaged(info, "there is no record where the table of contents says")
         _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
         start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
@@ -221,8 +230,8 @@ class ArchiveReader:
 
     def _damaged(self, info: zipfile.ZipInfo, what: str) -> RuntimeError:
         return RuntimeError(
-            f"{self.where} is damaged: the record {info.filename} of {info.file_size} bytes cannot be "
-            f"read, because {what}. Copy or download the file again."
+            f"{self.where} is damaged: the record {info.filename} of {info.file_size} bytes cannot "
+            f"be read, because {what}. Copy or download the file again."
         )
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import io
 import os
 import pickle
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from .. import device as devices
-from .. import dtype as dtypes
-from .archive import ArchiveReader, ArchiveWriter
+from ..devices import TYPES, resolve
+from ..dtypes import bool_
 from .foreign import check_kind
 from .names import StorageName
 from .pickler import dump
 from .tensors import Storage
 from .unpickler import SafeUnpickler, load_anything
+
+if TYPE_CHECKING:
+    from .archive import ArchiveReader
 
 # Of PyTorch's zip format; its readers look at it.
 _FORMAT_VERSION = b"3\n"
@@ -37,9 +37,9 @@ def save(
 ) -> None:
     """Writes ``obj`` to a file that PyTorch's ``torch.load`` reads as well.
 
-    A file given by its path is replaced as a whole when all is written: whatever happens before, the
-    old file stays as it was. Tensors that share memory share it again when loaded; of a small view of
-    a large tensor, all the memory is written (save its ``clone()`` to avoid that).
+    A file given by its path is replaced as a whole when all is written: whatever happens before,
+    the old file stays as it was. Tensors that share memory share it again when loaded; of a small
+    view of a large tensor, all the memory is written (save its ``clone()`` to avoid that).
 
     Args:
         obj: what is to be kept: a ``state_dict``, or dicts, lists, numbers, strings and tensors.
@@ -49,15 +49,14 @@ def save(
 
     Raises:
         AttributeError: ``f`` is neither a path nor has ``write``.
-        RuntimeError: the folder does not exist, ``f`` is a folder, or two tensors of different dtypes
-            share memory.
+        RuntimeError: the folder does not exist, ``f`` is a folder, or two tensors of different
+            dtypes share memory.
         ValueError: ``pickle_protocol`` or the format is none that can be written.
 
     >>> import io
     >>> file = io.BytesIO()
     >>> rushlight.save({"w": rushlight.ones(2), "epoch": 3}, file)
-    >>> file.seek(0)
-    0
+    >>> _ = file.seek(0)
     >>> rushlight.load(file)
     {'w': tensor([1., 1.]), 'epoch': 3}
     """
@@ -81,6 +80,9 @@ def save(
 
 
 def _write(file: BinaryIO, data: bytes, storages: list[Storage]) -> None:
+    # Imported when used, as zipfile takes longer to import than all else here.
+    from .archive import ArchiveWriter
+
     with ArchiveWriter(file) as archive:
         archive.add("data.pkl", data)
         archive.add(".format_version", b"1")
@@ -105,7 +107,7 @@ def _replacing(path: str) -> Iterator[BinaryIO]:
         with open(path, "wb") as file:
             yield file
         return
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(folder, f".{name[:100]}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -143,14 +145,15 @@ def load(
     """Reads what ``save`` or PyTorch's ``torch.save`` wrote.
 
     Only tensors, Python's own containers, numbers and strings are made, and no code of the file's
-    choice is run, unless ``weights_only=False``. Never say that of a file you would not run as a program.
+    choice is run, unless ``weights_only=False``. Never say that for a file that you would not run
+    as a program.
 
     Args:
         f: a path, or a seekable binary file.
         map_location: where tensors go: a device, a dict from saved devices to others, or a function
             of the storage and its saved device. Without it, where they were.
         pickle_module: the module whose ``Unpickler`` is used; only with ``weights_only=False``.
-        weights_only: whether to refuse all but safe content; True unless ``pickle_module`` is given.
+        weights_only: refuse all but safe content; True unless ``pickle_module`` is given.
         mmap: map the file into memory instead of reading it, so that tensors are read when used.
         pickle_load_args: for the unpickler, such as ``encoding="latin1"`` for files of Python 2.
 
@@ -164,6 +167,7 @@ def load(
     >>> import io
     >>> file = io.BytesIO()
     >>> rushlight.save([rushlight.zeros(2)], file)
+    >>> _ = file.seek(0)
     >>> rushlight.load(file, map_location="cpu")
     [tensor([0., 0.])]
     """
@@ -195,6 +199,8 @@ def _what_is_there(path: str) -> str:
     folder, name = os.path.split(os.path.abspath(path))
     if not os.path.isdir(folder):
         return f"No such file, and the folder {folder} does not exist"
+    import difflib
+
     near = difflib.get_close_matches(name, os.listdir(folder), n=3, cutoff=0.5)
     hint = f"; there is {' and '.join(map(repr, near))}" if near else ""
     return f"No such file in {folder}{hint}"
@@ -205,8 +211,8 @@ def _check_seekable(f: Any) -> None:
         f.seek(f.tell())
     except (AttributeError, io.UnsupportedOperation) as error:
         raise type(error)(
-            f"load: {error}. A checkpoint is read from a path or from a file that is seekable: read "
-            "yours into an io.BytesIO first"
+            f"load: {error}. A checkpoint is read from a path or from a file that is seekable: "
+            "read yours into an io.BytesIO first"
         ) from error
 
 
@@ -219,8 +225,13 @@ def _read(
     pickle_module: Any,
     pickle_load_args: dict,
 ) -> Any:
+    from .archive import ArchiveReader
+
     start = file.tell()
-    check_kind(file.read(512), where)
+    head = file.read(512)
+    if start and not head:
+        raise EOFError(f"{where} is at its end, where nothing is left to read; call seek(0) first")
+    check_kind(head, where)
     file.seek(start)
     with ArchiveReader(file, where, mapped) as archive:
         storages = _StorageReader(archive, where, map_location)
@@ -250,7 +261,7 @@ class _StorageReader:
         self._swapped = order != sys.byteorder
 
     def load(self, saved_id: Any) -> Storage:
-        """The storage of a persistent id ``("storage", class, key, device, number of elements)``."""
+        """The storage of an id ``("storage", class, key, device, number of elements)``."""
         name, key, location, size = self._parse(saved_id)
         known = self._storages.get(key)
         if known is None:
@@ -301,7 +312,7 @@ class _StorageReader:
                     f"{record} has another byte order than this machine, and no dtype to swap it by"
                 )
             raw.view(f"u{word}").byteswap(inplace=True)
-        if name.dtype is dtypes.bool_ and raw.size and raw.max() > 1:
+        if name.dtype is bool_ and raw.size and raw.max() > 1:
             # NumPy reckons with 0 and 1 alone.
             np.not_equal(raw, 0, out=raw.view(np.bool_))
         values = raw.view(name.dtype.numpy)
@@ -315,13 +326,13 @@ class _StorageReader:
         return location if target is None else str(target)
 
     def _resolve(self, location: str) -> str:
-        if location.partition(":")[0] not in devices.TYPES:
+        if location.partition(":")[0] not in TYPES:
             raise RuntimeError(
                 f"{self._where}: don't know how to restore data location {location!r}; give a "
-                f"map_location of {', '.join(devices.TYPES)}"
+                f"map_location of {', '.join(TYPES)}"
             )
         try:
-            return devices.resolve(location).type
+            return resolve(location).type
         except (AssertionError, RuntimeError) as error:
             raise RuntimeError(
                 f"{self._where} has tensors for {location}, which is not to be had here. Load them "

@@ -48,10 +48,10 @@ def _describe(head: bytes) -> str:
     for beginning, kind in _KINDS:
         if head.startswith(beginning):
             return kind
-    if head.lstrip()[:1] == b"<":
-        return "a web page or XML; the download probably ended at an error or login page"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
         return "a safetensors file: read it with the safetensors library"
+    if head.lstrip()[:1] == b"<":
+        return "a web page or XML; the download probably ended at an error or login page"
     try:
         return f"text that begins with {head[:40].decode('ascii')!r}"
     except UnicodeDecodeError:

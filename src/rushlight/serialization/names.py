@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtype as dtypes
-from ..device import device
+from ..devices import device
+from ..dtypes import ALL, dtype, uint8
 from ..size import Size
 from .tensors import (
     Storage,
     Tensor,
+    _array_of,
     _is_tensor,
     _make_parameter,
     _make_tensor,
@@ -48,7 +49,7 @@ class StorageName(Name):
 
     __slots__ = ("dtype",)
 
-    def __init__(self, module: str, name: str, dtype: dtypes.dtype):
+    def __init__(self, module: str, name: str, dtype: dtype):
         super().__init__(module, name)
         self.dtype = dtype
 
@@ -69,7 +70,7 @@ def _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, meta
 
 def _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, kind, metadata=None):
     _check(isinstance(storage, Storage), "a tensor has no storage")
-    _check(isinstance(kind, dtypes.dtype), f"the dtype of a tensor is {kind!r}")
+    _check(isinstance(kind, dtype), f"the dtype of a tensor is {kind!r}")
     tensor = view_of(storage, kind, offset, size, stride, requires_grad)
     return _resolve_bits(tensor, metadata, requires_grad)
 
@@ -83,7 +84,7 @@ def _resolve_bits(tensor, metadata, requires_grad):
 
 
 def _rebuild_meta_tensor(kind, size, stride, requires_grad):
-    _check(isinstance(kind, dtypes.dtype), f"the dtype of a tensor is {kind!r}")
+    _check(isinstance(kind, dtype), f"the dtype of a tensor is {kind!r}")
     return meta_tensor(kind, size, requires_grad)
 
 
@@ -103,7 +104,7 @@ def _rebuild_from_type(rebuild, cls, args, state):
     _check(_is_tensor(tensor), f"{rebuild} does not make a tensor")
     if isinstance(cls, type):
         _check(issubclass(cls, Tensor), f"{cls} is no class of tensors")
-        tensor = tensor.as_subclass(cls)
+        tensor = _make_tensor(_array_of(tensor), tensor.requires_grad, cls)
     return _with_attributes(tensor, state)
 
 
@@ -140,8 +141,8 @@ REBUILD_FROM_TYPE = Name("torch._tensor", "_rebuild_from_type_v2", _rebuild_from
 TENSOR = Name("torch", "Tensor")
 SIZE = Name("torch", "Size", lambda sizes=(): Size(sizes))
 DEVICE = Name("torch", "device", lambda *args: device(*args))
-DTYPES = {kind: Name("torch", kind.name) for kind in dtypes.ALL}
-STORAGES = {kind: StorageName("torch", f"{kind.legacy}Storage", kind) for kind in dtypes.ALL}
+DTYPES = {kind: Name("torch", kind.name) for kind in ALL}
+STORAGES = {kind: StorageName("torch", f"{kind.legacy}Storage", kind) for kind in ALL}
 
 
 # ---- Python's own -------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ _TORCH = [
     Name("torch._utils", "_rebuild_tensor_v3", _rebuild_tensor_v3),
     Name("torch.nn.parameter", "Parameter"),
     Name("torch.serialization", "_get_layout", str),
-    StorageName("torch.storage", "UntypedStorage", dtypes.uint8),
+    StorageName("torch.storage", "UntypedStorage", uint8),
     *STORAGES.values(),
 ]
 

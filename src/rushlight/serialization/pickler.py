@@ -7,8 +7,8 @@ import pickle
 from collections import OrderedDict
 from typing import Any
 
-from .. import dtype as dtypes
-from ..device import device
+from ..devices import device
+from ..dtypes import dtype
 from ..nn.parameter import Buffer, Parameter
 from ..size import Size
 from . import names
@@ -40,7 +40,7 @@ def _pickler_class(pickle_module: Any) -> type:
         )
     dispatch = type(base.dispatch)(base.dispatch)
     dispatch[names.Name] = dispatch[names.StorageName] = _save_name
-    dispatch[dtypes.dtype] = _save_dtype
+    dispatch[dtype] = _save_dtype
     return type("Pickler", (_TensorPickler, base), {"dispatch": dispatch})
 
 
@@ -94,7 +94,7 @@ def _save_name(pickler: Any, name: names.Name) -> None:
     pickler.memoize(name)
 
 
-def _save_dtype(pickler: Any, kind: dtypes.dtype) -> None:
+def _save_dtype(pickler: Any, kind: dtype) -> None:
     _write_global(pickler, names.DTYPES[kind])
     pickler.memoize(kind)
 

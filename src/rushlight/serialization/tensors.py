@@ -1,4 +1,4 @@
-"""Tensors as checkpoints describe them: a storage, which is one block of memory, and a view of it."""
+"""Tensors as checkpoints describe them: views of storages, which are blocks of memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import resolve
-from ..dtype import dtype
+from ..devices import resolve
+from ..dtypes import dtype
 from ..nn.parameter import Parameter
 from ..tensor import MetaArray, Tensor, address, contiguous_strides, values_of, wrap
 
@@ -20,11 +20,11 @@ def _is_tensor(obj: Any) -> bool:
 
 
 def _array_of(tensor: Tensor) -> Any:
-    return tensor._array if tensor.is_meta else values_of(tensor)
+    return tensor._array if tensor.is_meta else np.asarray(values_of(tensor))
 
 
-def _make_tensor(array: Any, requires_grad: bool) -> Tensor:
-    tensor = wrap(array)
+def _make_tensor(array: Any, requires_grad: bool, cls: type = Tensor) -> Tensor:
+    tensor = wrap(array, cls)
     return tensor.requires_grad_() if requires_grad else tensor
 
 
@@ -88,8 +88,8 @@ class MemoryMap:
             storage = self._by_place[place] = self._add(kind, block)
         elif storage.dtype is not kind:
             raise RuntimeError(
-                "Cannot save multiple tensors or storages that view the same data as different types "
-                f"({storage.dtype} and {kind}): save a .clone() of one of them"
+                "Cannot save multiple tensors or storages that view the same data as different "
+                f"types ({storage.dtype} and {kind}): save a .clone() of one of them"
             )
         return storage, (address(array) - place[0]) // array.dtype.itemsize, strides
 
@@ -100,7 +100,7 @@ class MemoryMap:
 
 
 def _block_of(array: np.ndarray) -> np.ndarray | None:
-    """The memory of which ``array`` is a view, as bytes; None if elements would not fit into its grid."""
+    """The memory of which ``array`` is a view, as bytes; None if no strides could describe it."""
     root = array
     while isinstance(root.base, np.ndarray):
         root = root.base
@@ -118,7 +118,7 @@ def _block_of(array: np.ndarray) -> np.ndarray | None:
 
 
 def strides_of(array: Any) -> tuple[int, ...]:
-    """Strides in elements; where a length of 0 or 1 leaves them free, those of a contiguous tensor."""
+    """Strides in elements; where the lengths leave them free, those of a contiguous tensor."""
     if isinstance(array, MetaArray) or array.flags.c_contiguous:
         return contiguous_strides(array.shape)
     item = array.dtype.itemsize
@@ -157,8 +157,8 @@ def view_of(
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if not empty and last >= elements:
         raise pickle.UnpicklingError(
-            f"a tensor of size {tuple(size)}, strides {tuple(stride)} and offset {offset} reaches to "
-            f"element {last} of storage {storage.key}, which has {elements}"
+            f"a tensor of size {tuple(size)}, strides {tuple(stride)} and offset {offset} reaches "
+            f"to element {last} of storage {storage.key}, which has {elements}"
         )
     try:
         array = _place(storage, kind, offset, tuple(size), tuple(stride), empty)

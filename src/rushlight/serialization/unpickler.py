@@ -1,4 +1,4 @@
-"""Reading pickles: a restricted unpickler that runs no code of the file's choice, and one that may."""
+"""Reading pickles: one unpickler that runs no code of the file's choice, and one that may."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import pickle
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from . import names
@@ -86,8 +86,8 @@ class SafeUnpickler(pickle._Unpickler):
         encoding: that of strings written by Python 2.
     """
 
-    # The interpreter in Python keeps its memo in a dict and can be given fewer instructions. Left out
-    # are those for extension codes and out-of-band buffers, which no checkpoint has.
+    # The interpreter in Python keeps its memo in a dict and can be given fewer instructions. Left
+    # out are those for extension codes and out-of-band buffers, which no checkpoint has.
     dispatch = {
         opcode[0]: pickle._Unpickler.dispatch[opcode[0]]
         for opcode in (
@@ -108,7 +108,8 @@ class SafeUnpickler(pickle._Unpickler):
         self, data: bytes, load_storage: Callable, encoding: str = "utf-8", **options: Any
     ):
         super().__init__(io.BytesIO(data), encoding=encoding, **options)
-        self.persistent_load = load_storage
+        self._load_storage = load_storage
+        self._error_outside: Exception | None = None
         self._callables: list[Any] = []
         self._added: list[Any] = []
 
@@ -116,7 +117,7 @@ class SafeUnpickler(pickle._Unpickler):
         """The pickled object.
 
         Raises:
-            UnpicklingError: the pickle is damaged, or asks for something that is not known to be safe.
+            UnpicklingError: the pickle is damaged, or asks for what is not known to be safe.
         """
         try:
             return super().load()
@@ -124,10 +125,19 @@ class SafeUnpickler(pickle._Unpickler):
             LookupError, EOFError, struct.error, ValueError, TypeError, AttributeError,
             OverflowError, RecursionError,
         ) as error:  # fmt: skip
+            if error is self._error_outside:
+                raise
             raise pickle.UnpicklingError(
                 "its pickle is damaged, or is none that PyTorch or Rushlight writes "
                 f"({type(error).__name__}: {error})"
             ) from error
+
+    def persistent_load(self, saved_id: Any) -> Any:
+        try:
+            return self._load_storage(saved_id)
+        except Exception as error:
+            self._error_outside = error
+            raise
 
     def find_class(self, module: str, name: str) -> Any:
         full_name = f"{'builtins' if module == '__builtin__' else module}.{name}"
@@ -145,8 +155,8 @@ class SafeUnpickler(pickle._Unpickler):
         if module == "torch" or module.startswith("torch."):
             return _unknown_torch_name(full_name)
         return pickle.UnpicklingError(
-            f"it asks for {full_name}, which is not known to be safe: a class or function that a file "
-            "names can run any code. If you trust it, allow this one by "
+            f"it asks for {full_name}, which is not known to be safe: a class or function that a "
+            "file names can run any code. If you trust it, allow this one by "
             f"serialization.add_safe_globals([{full_name}]); if you trust the whole file, "
             "load(..., weights_only=False) allows everything"
         )
@@ -154,6 +164,11 @@ class SafeUnpickler(pickle._Unpickler):
     def _expect(self, right: bool, what: str) -> None:
         if not right:
             raise pickle.UnpicklingError(f"its pickle {what}")
+
+    def load_bytearray8(self) -> None:
+        (length,) = struct.unpack("<Q", self.read(8))
+        # Never makes room for what is not there.
+        self.append(bytearray(self.read(length)))
 
     def load_append(self) -> None:
         value = self.stack.pop()
@@ -230,6 +245,7 @@ class SafeUnpickler(pickle._Unpickler):
     def _is_added(self, cls: Any) -> bool:
         return isinstance(cls, type) and any(cls is other for other in self._added)
 
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
     dispatch[pickle.APPEND[0]] = load_append
     dispatch[pickle.APPENDS[0]] = load_appends
     dispatch[pickle.SETITEM[0]] = load_setitem
@@ -267,7 +283,10 @@ def _counterpart(module: str, name: str) -> Any:
     found = names.TORCH_GLOBALS.get(f"{module}.{name}")
     if found is not None:
         return found
-    try:
-        return getattr(importlib.import_module("rushlight" + module[len("torch") :]), name)
-    except (ImportError, AttributeError) as error:
-        raise _unknown_torch_name(f"{module}.{name}") from error
+    # Files there are divided otherwise: torch.nn.modules.linear.Linear is rushlight.nn.Linear.
+    path = "rushlight" + module[len("torch") :]
+    while path:
+        with suppress(ImportError, AttributeError):
+            return getattr(importlib.import_module(path), name)
+        path = path.rpartition(".")[0]
+    raise _unknown_torch_name(f"{module}.{name}")

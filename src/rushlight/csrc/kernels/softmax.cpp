@@ -10,20 +10,27 @@ struct Softmax {
     int64_t n;
 
     template <int L>
-    RL_INLINE void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
         alignas(64) T largest[L], sum[L];
         exponentials(x, out, n, stride, lanes, largest, sum);
         for (int l = 0; l < lanes; ++l) sum[l] = T(1) / sum[l];
         for (int64_t j = 0; j < n; ++j) {
+            T *out_j = out + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) out[j * stride + l] *= sum[l];
+            for (int l = 0; l < lanes; ++l) out_j[l] *= sum[l];
         }
     }
 
-    RL_INLINE void row(const T *x, const T *, T *out, int64_t) {
-        const T factor = T(1) / exponentials_of_row(x, out, n, largest_of(x, n));
+    RL_MEMBER void rows(const T *x, const T *, T *out, int64_t count, int64_t) {
+        T largest[tile_items], sum[tile_items];
+        for (int64_t r = 0; r < count; ++r) largest[r] = largest_of(x + r * n, n);
+        for (int64_t r = 0; r < count; ++r) sum[r] = store_exponentials(x + r * n, out + r * n, n, largest[r]);
+        for (int64_t r = 0; r < count; ++r) {
+            const T factor = T(1) / sum[r];
+            T *out_r = out + r * n;
 #pragma omp simd
-        for (int64_t i = 0; i < n; ++i) out[i] *= factor;
+            for (int64_t i = 0; i < n; ++i) out_r[i] *= factor;
+        }
     }
 };
 
@@ -32,22 +39,32 @@ struct LogSoftmax {
     int64_t n;
 
     template <int L>
-    RL_INLINE void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
         alignas(64) T largest[L], sum[L];
         exponentials<T>(x, nullptr, n, stride, lanes, largest, sum);
 #pragma omp simd
         for (int l = 0; l < lanes; ++l) sum[l] = log_of(sum[l]);
         for (int64_t j = 0; j < n; ++j) {
+            const T *x_j = x + j * stride;
+            T *out_j = out + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) out[j * stride + l] = x[j * stride + l] - largest[l] - sum[l];
+            for (int l = 0; l < lanes; ++l) out_j[l] = x_j[l] - largest[l] - sum[l];
         }
     }
 
-    RL_INLINE void row(const T *x, const T *, T *out, int64_t) {
-        const T largest = largest_of(x, n);
-        const T log_sum = log_of(exponentials_of_row<T>(x, nullptr, n, largest));
+    RL_MEMBER void rows(const T *x, const T *, T *out, int64_t count, int64_t) {
+        T largest[tile_items], sum[tile_items];
+        for (int64_t r = 0; r < count; ++r) largest[r] = largest_of(x + r * n, n);
+        for (int64_t r = 0; r < count; ++r) {
+            const T *x_r = x + r * n, most = largest[r];
+            sum[r] = sum_of<T>(n, [=](int64_t i) { return exp_of_nonpositive(x_r[i] - most); });
+        }
+        for (int64_t r = 0; r < count; ++r) {
+            const T *x_r = x + r * n, most = largest[r], log_sum = log_of(sum[r]);
+            T *out_r = out + r * n;
 #pragma omp simd
-        for (int64_t i = 0; i < n; ++i) out[i] = x[i] - largest - log_sum;
+            for (int64_t i = 0; i < n; ++i) out_r[i] = x_r[i] - most - log_sum;
+        }
     }
 };
 
@@ -56,30 +73,29 @@ struct SoftmaxBackward {
     int64_t n;
 
     template <int L>
-    RL_INLINE void lanes(const T *g, const T *probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *g, const T *probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
         alignas(64) T dot[L] = {};
         for (int64_t j = 0; j < n; ++j) {
+            const T *g_j = g + j * stride, *probs_j = probs + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) dot[l] += g[j * stride + l] * probs[j * stride + l];
+            for (int l = 0; l < lanes; ++l) dot[l] += g_j[l] * probs_j[l];
         }
         for (int64_t j = 0; j < n; ++j) {
+            const T *g_j = g + j * stride, *probs_j = probs + j * stride;
+            T *out_j = out + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) out[j * stride + l] = probs[j * stride + l] * (g[j * stride + l] - dot[l]);
+            for (int l = 0; l < lanes; ++l) out_j[l] = probs_j[l] * (g_j[l] - dot[l]);
         }
     }
 
-    RL_INLINE void row(const T *g, const T *probs, T *out, int64_t) {
-        double total = 0;
-        for (int64_t begin = 0; begin < n; begin += sum_block) {
-            const int64_t end = begin + sum_block < n ? begin + sum_block : n;
-            T sum = 0;
-#pragma omp simd reduction(+ : sum)
-            for (int64_t i = begin; i < end; ++i) sum += g[i] * probs[i];
-            total += double(sum);
-        }
-        const T dot = T(total);
+    RL_MEMBER void rows(const T *g, const T *probs, T *out, int64_t count, int64_t) {
+        for (int64_t r = 0; r < count; ++r) {
+            const T *g_r = g + r * n, *probs_r = probs + r * n;
+            T *out_r = out + r * n;
+            const T dot = sum_of<T>(n, [=](int64_t i) { return g_r[i] * probs_r[i]; });
 #pragma omp simd
-        for (int64_t i = 0; i < n; ++i) out[i] = probs[i] * (g[i] - dot);
+            for (int64_t i = 0; i < n; ++i) out_r[i] = probs_r[i] * (g_r[i] - dot);
+        }
     }
 };
 
@@ -88,32 +104,29 @@ struct LogSoftmaxBackward {
     int64_t n;
 
     template <int L>
-    RL_INLINE void lanes(const T *g, const T *log_probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *g, const T *log_probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
         alignas(64) T sum[L] = {};
         for (int64_t j = 0; j < n; ++j) {
+            const T *g_j = g + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) sum[l] += g[j * stride + l];
+            for (int l = 0; l < lanes; ++l) sum[l] += g_j[l];
         }
         for (int64_t j = 0; j < n; ++j) {
+            const T *g_j = g + j * stride, *log_probs_j = log_probs + j * stride;
+            T *out_j = out + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) {
-                out[j * stride + l] = g[j * stride + l] - exp_of(log_probs[j * stride + l]) * sum[l];
-            }
+            for (int l = 0; l < lanes; ++l) out_j[l] = g_j[l] - exp_of_nonpositive(log_probs_j[l]) * sum[l];
         }
     }
 
-    RL_INLINE void row(const T *g, const T *log_probs, T *out, int64_t) {
-        double total = 0;
-        for (int64_t begin = 0; begin < n; begin += sum_block) {
-            const int64_t end = begin + sum_block < n ? begin + sum_block : n;
-            T sum = 0;
-#pragma omp simd reduction(+ : sum)
-            for (int64_t i = begin; i < end; ++i) sum += g[i];
-            total += double(sum);
-        }
-        const T sum = T(total);
+    RL_MEMBER void rows(const T *g, const T *log_probs, T *out, int64_t count, int64_t) {
+        for (int64_t r = 0; r < count; ++r) {
+            const T *g_r = g + r * n, *log_probs_r = log_probs + r * n;
+            T *out_r = out + r * n;
+            const T sum = sum_of<T>(n, [=](int64_t i) { return g_r[i]; });
 #pragma omp simd
-        for (int64_t i = 0; i < n; ++i) out[i] = g[i] - exp_of(log_probs[i]) * sum;
+            for (int64_t i = 0; i < n; ++i) out_r[i] = g_r[i] - exp_of_nonpositive(log_probs_r[i]) * sum;
+        }
     }
 };
 

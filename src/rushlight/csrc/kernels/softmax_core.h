@@ -2,7 +2,8 @@
 //
 // An item is one distribution over n classes. With inner == 1 the classes of an item are neighbours (rows); otherwise the
 // items are neighbours and the classes are `inner` elements apart. Short rows are transposed 16 at a time into a small
-// tile, so that vector lanes run over items in both cases; long rows run lanes over classes.
+// tile, so that vector lanes run over items in both cases; longer rows run lanes over classes, several rows a step, so
+// that the processor has other work while one row waits for its sum.
 #pragma once
 
 #include <stdint.h>
@@ -14,7 +15,8 @@ namespace rushlight {
 namespace {
 
 constexpr int tile_items = 16;
-constexpr int64_t tile_classes = 32;
+constexpr int64_t tile_classes = 16;
+constexpr int most_lanes = 256;  // of items side by side: few enough for what is kept per item to stay in cache
 
 // Padding repeats the last item, so that all lanes hold plausible numbers.
 template <typename T>
@@ -33,8 +35,8 @@ RL_INLINE void transpose_out(const T *tile, int64_t n, int64_t items, T *rows) {
     }
 }
 
-// Calls op.lanes<L>(a, b, out, stride, lanes, item, valid) where class j of lane l is a[j * stride + l], or
-// op.row(a, b, out, item). b and out may be null.
+// Calls op.lanes<L>(a, b, out, stride, lanes, item, valid) where class j of lane l is a[j * stride + l] and lanes <= L,
+// or op.rows(a, b, out, count, item) with count <= 16. b and out may be null.
 template <typename T, typename Op>
 RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int64_t inner, int64_t begin,
                           int64_t end) {
@@ -53,27 +55,22 @@ RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int
         return;
     }
     if (inner == 1) {
-        for (int64_t i = begin; i < end; ++i) {
-            op.row(a + i * n, b ? b + i * n : nullptr, out ? out + i * n : nullptr, i);
+        // Together the rows of a step should stay in the first-level cache.
+        const int64_t step = n <= 512 ? tile_items : 1;
+        for (int64_t i = begin; i < end; i += step) {
+            const int64_t count = end - i < step ? end - i : step;
+            op.rows(a + i * n, b ? b + i * n : nullptr, out ? out + i * n : nullptr, count, i);
         }
         return;
     }
     for (int64_t i = begin; i < end;) {
         const int64_t outer = i / inner, at = outer * n * inner + i % inner;
-        int64_t left = (outer + 1) * inner - i;
-        left = left < end - i ? left : end - i;
-        const T *from_a = a + at, *from_b = b ? b + at : nullptr;
-        T *to = out ? out + at : nullptr;
-        if (left >= 64) {
-            op.template lanes<64>(from_a, from_b, to, inner, 64, i, 64);
-            i += 64;
-        } else if (left >= tile_items) {
-            op.template lanes<tile_items>(from_a, from_b, to, inner, tile_items, i, tile_items);
-            i += tile_items;
-        } else {
-            op.template lanes<tile_items>(from_a, from_b, to, inner, int(left), i, left);
-            i += left;
-        }
+        int64_t lanes = (outer + 1) * inner - i;
+        lanes = lanes < end - i ? lanes : end - i;
+        lanes = lanes < most_lanes ? lanes : most_lanes;
+        op.template lanes<most_lanes>(a + at, b ? b + at : nullptr, out ? out + at : nullptr, inner, int(lanes), i,
+                                      lanes);
+        i += lanes;
     }
 }
 
@@ -86,75 +83,98 @@ RL_INLINE void exponentials(const T *x, T *out, int64_t n, int64_t stride, int l
         sum[l] = T(0);
     }
     for (int64_t j = 1; j < n; ++j) {
+        const T *x_j = x + j * stride;
 #pragma omp simd
-        for (int l = 0; l < lanes; ++l) {
-            const T v = x[j * stride + l];
-            largest[l] = v > largest[l] ? v : largest[l];
-        }
+        for (int l = 0; l < lanes; ++l) largest[l] = x_j[l] > largest[l] ? x_j[l] : largest[l];
     }
     if (out) {
         for (int64_t j = 0; j < n; ++j) {
+            const T *x_j = x + j * stride;
+            T *out_j = out + j * stride;
 #pragma omp simd
             for (int l = 0; l < lanes; ++l) {
-                const T e = exp_of_nonpositive(x[j * stride + l] - largest[l]);
-                out[j * stride + l] = e;
+                const T e = exp_of_nonpositive(x_j[l] - largest[l]);
+                out_j[l] = e;
                 sum[l] += e;
             }
         }
         return;
     }
     for (int64_t j = 0; j < n; ++j) {
+        const T *x_j = x + j * stride;
 #pragma omp simd
-        for (int l = 0; l < lanes; ++l) sum[l] += exp_of_nonpositive(x[j * stride + l] - largest[l]);
+        for (int l = 0; l < lanes; ++l) sum[l] += exp_of_nonpositive(x_j[l] - largest[l]);
     }
 }
+
+// Rows have more than 16 classes. What is left after whole vectors is done by one more vector over the last 16 classes, a
+// part of them for the second time: a scalar rest would cost more than the row.
 
 template <typename T>
 RL_INLINE T largest_of(const T *x, int64_t n) {
     T largest = x[0];
 #pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+    for (int64_t i = 0; i < (n & ~int64_t(15)); ++i) largest = x[i] > largest ? x[i] : largest;
+    if (n % 16 == 0) return largest;
+#pragma omp simd reduction(max : largest)
+    for (int i = 0; i < 16; ++i) largest = x[n - 16 + i] > largest ? x[n - 16 + i] : largest;
     return largest;
 }
 
 constexpr int64_t sum_block = 1024;
 
-// The sum over [0, n) of f(i, chunk) where whole chunks of 16 classes and one padded chunk are computed alike: a vector
-// loop's scalar rest would cost more than the row. Blocks of float sums are added up in double.
-template <typename T>
-RL_INLINE T exponentials_of_row(const T *x, T *out, int64_t n, T largest) {
+// The sum over [0, n) of f(i): blocks of sums in T are added up in double.
+template <typename T, typename F>
+RL_INLINE T sum_of(int64_t n, F f) {
     const int64_t whole = n & ~int64_t(15);
     double total = 0;
     for (int64_t begin = 0; begin < whole; begin += sum_block) {
         const int64_t end = begin + sum_block < whole ? begin + sum_block : whole;
         T sum = 0;
-        if (out) {
 #pragma omp simd reduction(+ : sum)
-            for (int64_t i = begin; i < end; ++i) {
-                const T e = exp_of_nonpositive(x[i] - largest);
-                out[i] = e;
-                sum += e;
-            }
-        } else {
-#pragma omp simd reduction(+ : sum)
-            for (int64_t i = begin; i < end; ++i) sum += exp_of_nonpositive(x[i] - largest);
-        }
+        for (int64_t i = begin; i < end; ++i) sum += f(i);
         total += double(sum);
     }
-    const int64_t rest = n - whole;
-    if (rest) {
-        alignas(64) T padded[16];
-        for (int i = 0; i < 16; ++i) padded[i] = i < rest ? x[whole + i] - largest : T(-__builtin_inf());
+    if (n == whole) return T(total);
+    T sum = 0;
+    const int done = 16 - int(n - whole);
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < 16; ++i) {
+        const T value = f(n - 16 + i);
+        sum += i < done ? T(0) : value;
+    }
+    return T(total + double(sum));
+}
+
+// The sum of exp(x - largest), each also stored in out, which may be x.
+template <typename T>
+RL_INLINE T store_exponentials(const T *x, T *out, int64_t n, T largest) {
+    alignas(64) T last[16];
+    memcpy(last, x + n - 16, sizeof(last));
+    const int64_t whole = n & ~int64_t(15);
+    double total = 0;
+    for (int64_t begin = 0; begin < whole; begin += sum_block) {
+        const int64_t end = begin + sum_block < whole ? begin + sum_block : whole;
         T sum = 0;
 #pragma omp simd reduction(+ : sum)
-        for (int i = 0; i < 16; ++i) {
-            padded[i] = exp_of_nonpositive(padded[i]);
-            sum += padded[i];
+        for (int64_t i = begin; i < end; ++i) {
+            const T e = exp_of_nonpositive(x[i] - largest);
+            out[i] = e;
+            sum += e;
         }
-        if (out) memcpy(out + whole, padded, size_t(rest) * sizeof(T));
         total += double(sum);
     }
-    return T(total);
+    if (n == whole) return T(total);
+    T sum = 0;
+    const int done = 16 - int(n - whole);
+#pragma omp simd reduction(+ : sum)
+    for (int i = 0; i < 16; ++i) {
+        const T e = exp_of_nonpositive(last[i] - largest);
+        last[i] = e;
+        sum += i < done ? T(0) : e;
+    }
+    memcpy(out + n - 16, last, sizeof(last));
+    return T(total + double(sum));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace rushlight {
 namespace {
 
 #define RL_INLINE static inline __attribute__((always_inline))
+#define RL_MEMBER inline __attribute__((always_inline))
 
 RL_INLINE uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
 RL_INLINE uint64_t bits_of(double x) { return __builtin_bit_cast(uint64_t, x); }

@@ -1,0 +1,619 @@
+"""Sums, products, quotients, remainders and powers of elements, and Python's operators for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..backend import native
+from ..primitive import Spec, call, exported, primitive, reject, result_type
+from ..tensor import Tensor
+from .choice import where
+from .family import (
+    binary,
+    broadcast,
+    computed_wide,
+    conj,
+    fast_binary,
+    reflected,
+    unary,
+    write_out,
+    zero,
+)
+
+_HERE = __name__
+
+
+# ---- sums and differences ---------------------------------------------------------------------------
+
+
+def _no_bools(input: Any, other: Any) -> None:
+    for x in (input, other):
+        if isinstance(x, (bool, np.bool_)) or (isinstance(x, Tensor) and x.dtype is dtypes.bool_):
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+                "invert a mask, use the `~` or `logical_not()` operator instead."
+            )
+
+
+_add = binary(
+    "_add", np.add, "``input + other``.", vjp=(lambda g: g, lambda g: g), places=(),
+    oracle=lambda x, y: -(-x - y), node_name="AddBackward0", module=_HERE,
+)  # fmt: skip
+fast_binary(_add, "add")
+
+_sub = binary(
+    "_sub", np.subtract, "``input - other``.", vjp=(lambda g: g, lambda g: -g), places=(),
+    oracle=lambda x, y: x + -y, check=_no_bools, node_name="SubBackward0", module=_HERE,
+)  # fmt: skip
+fast_binary(_sub, "sub")
+
+_rsub = binary(
+    "_rsub", lambda x, y: np.subtract(y, x), "``other - input``.", vjp=(lambda g: -g, lambda g: g), places=(),
+    oracle=lambda x, y: y + -x, check=_no_bools, inplace=False, node_name="RsubBackward1", module=_HERE,
+)  # fmt: skip
+fast_binary(_rsub, "rsub")
+
+
+@primitive(promote="same", checks="failure", inplace=True, node_name="AddBackward0")
+def _add_scaled(input: Tensor, other: Tensor, alpha: float) -> Spec:
+    """``input + alpha * other``."""
+    shape = broadcast(input._array.shape, other._array.shape)
+    return Spec(shape, result_type(input, other))
+
+
+@_add_scaled.kernel("cpu", "cuda")
+@computed_wide
+def _add_scaled_kernel(x, y, alpha):
+    return x + y * alpha
+
+
+@_add_scaled.kernel("cpu", when="input.size > 16383 and native.same_order(input, other)", writes=True)
+def _add_scaled_native(xp, x, y, alpha, out=None):
+    if out is None:
+        out = xp.empty_like(x)
+    native.extension.binary(native.extension.BINARY["add"], x, y, out, alpha)
+    return out
+
+
+@_add_scaled.vjp
+def _add_scaled_vjp(g, alpha):
+    return g, g * conj(alpha)
+
+
+@_add_scaled.oracle
+def _add_scaled_oracle(x, y, alpha):
+    return (x / alpha + y) * alpha
+
+
+@_add_scaled.samples
+def _add_scaled_samples(make):
+    yield call(make(3, 4), make(3, 4), 2.5)
+    yield call(make(3, 1), make(4), -0.5)
+
+
+def _scaled(run: Any, input: Any, other: Any, alpha: Any) -> Tensor:
+    """`_add_scaled` or its in-place form, after PyTorch's checks of ``alpha``."""
+    if isinstance(alpha, Tensor):
+        alpha = alpha.item()
+    found = result_type(input, other)
+    if isinstance(alpha, bool) and found is not dtypes.bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and found.rank < dtypes.FLOATING:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if not isinstance(other, Tensor):
+        return (_add.op.inplace if run is _add_scaled.op.inplace else _add)(input, other * alpha)
+    return run(input, other, alpha)
+
+
+@exported("torch", "Tensor")
+def add(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + alpha * other``.
+
+    Args:
+        input: any shape.
+        other: a shape that broadcasts with it, or a number.
+        alpha: what ``other`` is multiplied by.
+
+    Returns:
+        The shape to which both broadcast, in their common dtype.
+
+    >>> rushlight.add(rushlight.tensor([1.0, 2.0]), rushlight.tensor([3.0, 4.0]), alpha=10)
+    tensor([31., 42.])
+    """
+    made = _add(input, other) if alpha == 1 else _scaled(_add_scaled, input, other, alpha)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor", names=("subtract",))
+def sub(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input - alpha * other``.
+
+    Args:
+        input: any shape.
+        other: a shape that broadcasts with it, or a number.
+        alpha: what ``other`` is multiplied by.
+
+    Returns:
+        The shape to which both broadcast, in their common dtype.
+
+    Raises:
+        RuntimeError: one of them is bool; use ``~`` or ``^``.
+
+    >>> rushlight.sub(rushlight.tensor([1.0, 2.0]), 3)
+    tensor([-2., -1.])
+    """
+    if alpha == 1:
+        made = _sub(input, other)
+    else:
+        _no_bools(input, other)
+        made = _scaled(_add_scaled, input, other, -alpha)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor")
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """``other - alpha * input``.
+
+    >>> rushlight.rsub(rushlight.tensor([1.0, 2.0]), 3)
+    tensor([2., 1.])
+    """
+    return _rsub(input if alpha == 1 else input * alpha, other)
+
+
+@exported("Tensor")
+def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`add`, written into this tensor, which is returned."""
+    if alpha == 1:
+        return _add.op.inplace(self, other)
+    return _scaled(_add_scaled.op.inplace, self, other, alpha)
+
+
+@exported("Tensor", names=("subtract_",))
+def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """`sub`, written into this tensor, which is returned."""
+    if alpha == 1:
+        return _sub.op.inplace(self, other)
+    _no_bools(self, other)
+    return _scaled(_add_scaled.op.inplace, self, other, -alpha)
+
+
+# ---- products and quotients -------------------------------------------------------------------------
+
+mul = binary(
+    "mul", np.multiply, "``input * other``.", names=("multiply",),
+    vjp=(lambda g, other: g * conj(other), lambda g, input: g * conj(input)),
+    oracle=lambda x, y: ((x + y) ** 2 - (x - y) ** 2) / 4,
+    example="[1.0, 2.0], 3 -> [3., 6.]", module=_HERE,
+)  # fmt: skip
+fast_binary(mul, "mul")
+
+_div = binary(
+    "_div", np.true_divide, "``input / other``.", promote="float", places=(), domain=(0.5, 2.0),
+    vjp=(lambda g, other: g / conj(other), lambda g, input, other: -(g * conj(input / other)) / conj(other)),
+    oracle=lambda x, y: x * y**-1.0, node_name="DivBackward0", module=_HERE,
+)  # fmt: skip
+fast_binary(_div, "div")
+
+_rdiv = binary(
+    "_rdiv", lambda x, y: np.true_divide(y, x), "``other / input``.", promote="float", places=(),
+    domain=(0.5, 2.0), inplace=False, node_name="DivBackward0", module=_HERE,
+    vjp=(lambda g, input, other: -(g * conj(other / input)) / conj(input), lambda g, input: g / conj(input)),
+    oracle=lambda x, y: y * x**-1.0,
+)  # fmt: skip
+fast_binary(_rdiv, "rdiv")
+
+
+def _no_zero(x: np.ndarray, y: Any) -> None:
+    if x.dtype.kind in "iu" and not np.all(y):
+        raise ZeroDivisionError("ZeroDivisionError: an integer is divided by zero")
+
+
+def _floor_divide(x, y):
+    _no_zero(x, y)
+    return np.floor_divide(x, y)
+
+
+def _trunc_divide(x, y):
+    _no_zero(x, y)
+    if x.dtype.kind in "iu":
+        quotient = np.floor_divide(x, y)
+        return quotient + ((quotient < 0) & (quotient * y != x))
+    return np.trunc(np.true_divide(x, y))
+
+
+def _remainder(x, y):
+    _no_zero(x, y)
+    return np.remainder(x, y)
+
+
+def _fmod(x, y):
+    _no_zero(x, y)
+    return np.fmod(x, y)
+
+
+floor_divide = binary(
+    "floor_divide", _floor_divide, "``input / other`` rounded down.\n\n    No gradient flows through it.",
+    oracle=lambda x, y: np.floor(x / y), example="[7, -7], 2 -> [ 3, -4]", domain=(0.5, 2.0), module=_HERE,
+)  # fmt: skip
+
+_div_floor = binary(
+    "_div_floor", _floor_divide, "``input / other`` rounded down.", vjp=(zero, zero), places=(),
+    oracle=lambda x, y: np.floor(x / y), domain=(0.5, 2.0), node_name="DivBackward1", module=_HERE,
+)  # fmt: skip
+
+_div_trunc = binary(
+    "_div_trunc", _trunc_divide, "``input / other`` rounded towards zero.", vjp=(zero, zero), places=(),
+    oracle=lambda x, y: np.trunc(x / y), domain=(0.5, 2.0), node_name="DivBackward1", module=_HERE,
+)  # fmt: skip
+
+_ROUNDINGS = {None: _div, "floor": _div_floor, "trunc": _div_trunc}
+
+
+def _rounding(rounding_mode: Any) -> Any:
+    if rounding_mode not in _ROUNDINGS:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+        )
+    return _ROUNDINGS[rounding_mode]
+
+
+@exported("torch", "Tensor", names=("divide",))
+def div(input: Tensor, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
+    """``input / other``.
+
+    Args:
+        input: any shape.
+        other: a shape that broadcasts with it, or a number.
+        rounding_mode: None gives the quotient (integers give floats), ``"floor"`` and ``"trunc"`` round it down or
+            towards zero and keep integers.
+
+    Returns:
+        The shape to which both broadcast.
+
+    Raises:
+        RuntimeError: the mode is another, or integers are divided by zero with rounding.
+
+    >>> rushlight.div(rushlight.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> rushlight.div(rushlight.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    made = (_div if rounding_mode is None else _rounding(rounding_mode))(input, other)
+    return made if out is None else write_out(out, made)
+
+
+@exported("Tensor", names=("divide_",))
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """`div`, written into this tensor, which is returned."""
+    return _rounding(rounding_mode).op.inplace(self, other)
+
+
+@exported("torch", "Tensor")
+def true_divide(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """`div` without rounding."""
+    return div(input, other, out=out)
+
+
+@exported("Tensor")
+def true_divide_(self: Tensor, other: Any) -> Tensor:
+    """`true_divide`, written into this tensor, which is returned."""
+    return _div.op.inplace(self, other)
+
+
+remainder = binary(
+    "remainder", _remainder,
+    "What is left of ``input`` when divided by ``other``, with the sign of ``other``, as Python's ``%``.",
+    vjp=(lambda g: g, lambda g, input, other: -g * _div_floor(input, other)),
+    oracle=lambda x, y: x - y * np.floor(x / y), example="[7, -7], 4 -> [3, 1]", domain=(0.5, 2.0), module=_HERE,
+)  # fmt: skip
+
+fmod = binary(
+    "fmod", _fmod,
+    "What is left of ``input`` when divided by ``other``, with the sign of ``input``, as C's ``fmod``.",
+    vjp=(lambda g: g, lambda g, input, other: -g * _div_trunc(input, other)),
+    oracle=lambda x, y: x - y * np.trunc(x / y), example="[7, -7], 4 -> [ 3, -3]", domain=(0.5, 2.0), module=_HERE,
+)  # fmt: skip
+
+
+# ---- powers -----------------------------------------------------------------------------------------
+
+
+def _power(x, y):
+    if type(y) is np.ndarray:
+        if x.dtype.kind not in "iu":
+            return np.power(x, y)
+        # NumPy refuses negative exponents of integers; the quotients are 0, but those of 1 and -1.
+        negative = y < 0
+        inverse = np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0))
+        return np.where(negative, inverse, np.power(x, np.where(negative, 0, y))).astype(x.dtype)
+    if y == 2:
+        return np.square(x)
+    if x.dtype.kind in "iu" and y < 0:
+        raise ValueError("Integers to negative integer powers are not allowed.")
+    if y == 0.5:
+        return np.sqrt(x)
+    if y == 3:
+        return x * x * x
+    if y == -1:
+        return np.reciprocal(x)
+    return np.power(x, y)
+
+
+def _power_checks(input: Any, other: Any) -> None:
+    if result_type(input, other) is dtypes.bool_:
+        raise NotImplementedError("\"pow\" not implemented for 'Bool': convert it with .int()")
+    if isinstance(input, Tensor) and not isinstance(other, Tensor):
+        if input.dtype.rank <= dtypes.INTEGRAL and isinstance(other, int) and other < 0:
+            raise RuntimeError(
+                "Integers to negative integer powers are not allowed: make the base floating with .float()"
+            )
+
+
+def _power_vjp_of_base(g, input, other):
+    if isinstance(other, Tensor):
+        slope = where(other == 0, 0.0, other * _pow(input, other - 1))
+    elif other == 2:
+        slope = 2 * input
+    elif other == 0:
+        return zero(g)
+    else:
+        slope = other * _pow(input, other - 1)
+    return g * conj(slope)
+
+
+def _power_vjp_of_exponent(g, input, other):
+    slope = _pow(input, other) * input.log()
+    if not slope.is_complex():
+        slope = where((input == 0) & (other >= 0), 0.0, slope)
+    return g * conj(slope)
+
+
+_pow = binary(
+    "_pow", _power, "``input`` to the power of ``other``.", places=(), domain=(0.5, 2.0), check=_power_checks,
+    vjp=(_power_vjp_of_base, _power_vjp_of_exponent), oracle=lambda x, y: np.exp(y * np.log(x)),
+    node_name="PowBackward0", module=_HERE,
+)  # fmt: skip
+
+
+@exported("torch", "Tensor")
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """Each element to a power.
+
+    Args:
+        input: any shape, or a number.
+        exponent: a shape that broadcasts with it, or a number.
+
+    Returns:
+        The shape to which both broadcast, in their common dtype.
+
+    Raises:
+        RuntimeError: the base is integral and the exponent a negative int.
+
+    >>> rushlight.pow(rushlight.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    made = _pow(input, exponent)
+    return made if out is None else write_out(out, made)
+
+
+@exported("Tensor")
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """`pow`, written into this tensor, which is returned."""
+    return _pow.op.inplace(self, exponent)
+
+
+@exported("torch", "Tensor")
+def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """`pow` in float64, or complex128.
+
+    >>> rushlight.float_power(rushlight.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=torch.float64)
+    """
+    wide = dtypes.complex128 if result_type(input, exponent).is_complex else dtypes.float64
+    input, exponent = (
+        x.to(wide) if isinstance(x, Tensor) else (complex if wide.is_complex else float)(x)
+        for x in (input, exponent)
+    )
+    made = _pow(input, exponent)
+    return made if out is None else write_out(out, made)
+
+
+# ---- signs ------------------------------------------------------------------------------------------
+
+
+def _negatable(input: Tensor) -> None:
+    if input.dtype is dtypes.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
+            "mask, use the `~` or `logical_not()` operator instead."
+        )
+
+
+neg = unary(
+    "neg", np.negative, "``-input``.", vjp=lambda g: -g, oracle=lambda x: 0.0 - x, promote=None,
+    check=_negatable, names=("negative",), example="[1.0, -2.0] -> [-1.,  2.]", module=_HERE,
+)  # fmt: skip
+
+
+@exported("torch", "Tensor")
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself.
+
+    Raises:
+        RuntimeError: it is bool.
+    """
+    if input.dtype is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+# ---- sums of products -------------------------------------------------------------------------------
+
+
+def _common(name: str, *tensors: Tensor) -> Spec:
+    shape: tuple[int, ...] = ()
+    for x in tensors:
+        shape = broadcast(shape, x._array.shape)
+    return Spec(shape, result_type(*tensors))
+
+
+def _three_alike(x: np.ndarray, y: np.ndarray, z: np.ndarray, value: float) -> bool:
+    return x.size > 16383 and native.same_order(x, y) and native.same_order(x, z)
+
+
+def _ternary(opcode: str) -> Any:
+    code = native.extension.TERNARY[opcode]
+
+    def run(xp, x, y, z, value, out=None):
+        if out is None:
+            out = xp.empty_like(x)
+        native.extension.ternary(code, x, y, z, out, value)
+        return out
+
+    run.__name__ = "native_" + opcode
+    return run
+
+
+@primitive(promote="same", checks="failure", inplace=True, node_name="AddcmulBackward0")
+def _addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float) -> Spec:
+    """``input + value * tensor1 * tensor2``."""
+    return _common("addcmul", input, tensor1, tensor2)
+
+
+@_addcmul.kernel("cpu", "cuda")
+@computed_wide
+def _addcmul_kernel(x, y, z, value):
+    return x + (y * z if value == 1 else y * value * z)
+
+
+_addcmul.kernel("cpu", when=_three_alike, writes=True)(_ternary("addcmul"))
+_addcmul.vjp(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * conj(tensor2 * value),
+    tensor2=lambda g, tensor1, value: g * conj(tensor1 * value),
+)
+
+
+@_addcmul.oracle
+def _addcmul_oracle(x, y, z, value):
+    return x - -value * z * y
+
+
+@_addcmul.samples
+def _addcmul_samples(make):
+    yield call(make(3, 4), make(3, 4), make(3, 4), 2.5)
+    yield call(make(3, 1), make(4), make(()), 1)
+
+
+@exported("torch", "Tensor")
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 * tensor2``.
+
+    >>> one = rushlight.ones(2)
+    >>> rushlight.addcmul(one, rushlight.tensor([1.0, 2.0]), rushlight.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
+    made = _addcmul(input, tensor1, tensor2, value)
+    return made if out is None else write_out(out, made)
+
+
+@exported("Tensor")
+def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`addcmul`, written into this tensor, which is returned."""
+    return _addcmul.op.inplace(self, tensor1, tensor2, value)
+
+
+@primitive(promote="same", checks="failure", inplace=True, node_name="AddcdivBackward0")
+def _addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float) -> Spec:
+    """``input + value * tensor1 / tensor2``."""
+    if tensor1.dtype.rank < dtypes.FLOATING and tensor2.dtype.rank < dtypes.FLOATING:
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: make one of them floating, or write "
+            "input + value * torch.div(tensor1, tensor2, rounding_mode='trunc')"
+        )
+    return _common("addcdiv", input, tensor1, tensor2)
+
+
+@_addcdiv.kernel("cpu", "cuda")
+@computed_wide
+def _addcdiv_kernel(x, y, z, value):
+    if x.dtype.kind in "iub":
+        raise TypeError("integers")
+    return x + (y / z if value == 1 else y * value / z)
+
+
+_addcdiv.kernel("cpu", when=_three_alike, writes=True)(_ternary("addcdiv"))
+_addcdiv.vjp(
+    input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * conj(value / tensor2),
+    tensor2=lambda g, tensor1, tensor2, value: -g * conj(tensor1 * value / tensor2 / tensor2),
+)
+
+
+@_addcdiv.oracle
+def _addcdiv_oracle(x, y, z, value):
+    return x - -value * y * z**-1.0
+
+
+@_addcdiv.samples
+def _addcdiv_samples(make):
+    yield call(make(3, 4), make(3, 4), make(3, 4, low=0.5, high=2), 2.5)
+    yield call(make(3, 1), make(4), make((), low=0.5, high=2), 1)
+
+
+@_addcdiv.rejects
+def _addcdiv_rejects(make):
+    whole = make(3, dtype=dtypes.int64, low=1, high=5)
+    yield reject(RuntimeError, "Integer division with addcdiv", whole, whole, whole, 1)
+
+
+@exported("torch", "Tensor")
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 / tensor2``.
+
+    Raises:
+        RuntimeError: both ``tensor1`` and ``tensor2`` are integral.
+
+    >>> one = rushlight.ones(2)
+    >>> rushlight.addcdiv(one, rushlight.tensor([1.0, 2.0]), rushlight.tensor([2.0, 4.0]))
+    tensor([1.5000, 1.5000])
+    """
+    made = _addcdiv(input, tensor1, tensor2, value)
+    return made if out is None else write_out(out, made)
+
+
+@exported("Tensor")
+def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`addcdiv`, written into this tensor, which is returned."""
+    return _addcdiv.op.inplace(self, tensor1, tensor2, value)
+
+
+# ---- Python's operators -----------------------------------------------------------------------------
+
+
+Tensor.__add__ = Tensor.__radd__ = _add.op.as_operator()
+Tensor.__mul__ = Tensor.__rmul__ = mul.op.as_operator()
+Tensor.__sub__ = _sub.op.as_operator()
+Tensor.__rsub__ = _rsub.op.as_operator()
+Tensor.__truediv__ = _div.op.as_operator()
+Tensor.__rtruediv__ = _rdiv.op.as_operator()
+Tensor.__floordiv__ = floor_divide.op.as_operator()
+Tensor.__rfloordiv__ = reflected(floor_divide)
+Tensor.__mod__ = remainder.op.as_operator()
+Tensor.__rmod__ = reflected(remainder)
+Tensor.__pow__ = _pow.op.as_operator()
+Tensor.__rpow__ = reflected(_pow)
+Tensor.__neg__ = neg
+Tensor.__pos__ = positive
+Tensor.__iadd__ = _add.op.inplace
+Tensor.__isub__ = _sub.op.inplace
+Tensor.__imul__ = mul.op.inplace
+Tensor.__itruediv__ = _div.op.inplace
+Tensor.__ifloordiv__ = floor_divide.op.inplace
+Tensor.__imod__ = remainder.op.inplace
+Tensor.__ipow__ = _pow.op.inplace
