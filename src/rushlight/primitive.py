@@ -24,6 +24,7 @@ import functools
 import inspect
 import linecache
 import numbers
+import warnings
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -38,6 +39,9 @@ from .autograd.views import View, advance, check_writable, history, rewrite
 from .backend import native
 from .road import OPERAND, OPTIONAL, TENSOR, TENSORS, VALUE
 from .tensor import MetaArray, Tensor, settle, wrap
+
+# What NumPy warns of, a division by zero or an overflow, gives an ordinary value here, as in PyTorch.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 Number = (int, float, complex, bool, np.number, np.bool_)
 # The numbers that a floating array takes as they are.
@@ -454,13 +458,14 @@ class Primitive:
         kernel = self.choose(arrays)
         arguments = [np, *arrays] if kernel.takes_xp else arrays
         try:
-            if out is None:
-                return kernel.run(*arguments)
-            if kernel.writes:
-                kernel.run(*arguments, out=out)
-            else:
-                np.copyto(out, kernel.run(*arguments), casting="unsafe")
-            return out
+            with np.errstate(all="ignore"):
+                if out is None:
+                    return kernel.run(*arguments)
+                if kernel.writes:
+                    kernel.run(*arguments, out=out)
+                else:
+                    np.copyto(out, kernel.run(*arguments), casting="unsafe")
+                return out
         except Exception as error:
             self.explain(error, *values)
 
@@ -499,8 +504,13 @@ class Primitive:
             values = self._promoted(values)
         return self.choose(self.arrays(values)).name
 
-    def explain(self, error: Exception, *values: Any) -> None:
-        """Turns the failure of a kernel into what the user did wrong; always raises."""
+    def explain(self, error: Exception, *values: Any) -> Any:
+        """Turns the failure of a kernel into what the user did wrong, and raises that.
+
+        It returns only where the user made warnings errors and NumPy warned: then what the kernel gives.
+        """
+        if isinstance(error, RuntimeWarning):
+            return self.compute(values)
         self.rule(*self._checked(values))
         if isinstance(error, (IndexError, MemoryError)):
             raise error
@@ -713,7 +723,7 @@ def hides_order(result: Any, x: Tensor) -> bool:
 
 def is_channels_last(array: np.ndarray) -> bool:
     """Whether ``(N, C, *spatial)`` lies in memory as ``(N, *spatial, C)``."""
-    return array.ndim > 2 and np.moveaxis(array, 1, -1).flags.c_contiguous
+    return array.ndim > 2 and native.is_channels_last(array)
 
 
 def _record_nothing(*values: Any) -> None:

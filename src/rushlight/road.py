@@ -16,7 +16,7 @@ For `softplus(input, beta=1.0, threshold=20.0)` with one plain and one fast kern
             else:
                 result = kernel_0(np, input_, beta, threshold)
         except Exception as error:
-            explain(error, input, beta, threshold)
+            result = explain(error, input, beta, threshold)
         out = new(Tensor)
         ...                                   # the slots of the tensor
         if (input._node is not None or input._view is not None) and state.grad:
@@ -53,7 +53,7 @@ def road(op: Any, kernels: Sequence[Any]) -> str:
     if op.checks == "always":
         lines.append(f"rule({values})")
     lines += ["try:", *_indent(_choice(op, kernels))]
-    lines += ["except Exception as error:", f"    explain(error, {values})"]
+    lines += ["except Exception as error:", f"    result = explain(error, {values})"]
     lines += _finish(op, on_road=True)
     return "\n".join([head, *_indent(lines)]) + "\n"
 

@@ -210,10 +210,8 @@ class Tensor(metaclass=_TensorType):
     def storage_offset(self) -> int:
         """Elements between the start of the memory and the first element of this view."""
         settle(self)
-        array, base = self._array, self._array
-        while isinstance(base.base, np.ndarray):
-            base = base.base
-        return (address(array) - address(base)) // array.dtype.itemsize
+        array = self._array
+        return (address(array) - address(owner_of(array))) // array.dtype.itemsize
 
     def data_ptr(self) -> int:
         """The address of the first element."""
@@ -646,6 +644,16 @@ def python_values(array: np.ndarray) -> np.ndarray:
 def address(array: np.ndarray) -> int:
     """Where the first element of ``array`` lies in memory."""
     return array.__array_interface__["data"][0] if array.dtype.kind != "V" else array.ctypes.data
+
+
+def owner_of(array: np.ndarray) -> np.ndarray:
+    """The array that owns the memory of ``array``: the last one of its bases."""
+    base = array
+    # Between two arrays there may be an object that only describes memory.
+    while (base := getattr(base, "base", None)) is not None:
+        if isinstance(base, np.ndarray):
+            array = base
+    return array
 
 
 def dimension_error(dim: int, ndim: int) -> IndexError:

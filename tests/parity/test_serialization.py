@@ -208,6 +208,15 @@ def test_state_dicts():
     network().load_state_dict(back)
 
 
+def test_whole_models_of_pytorch():
+    theirs = network().eval()
+    ours = torch_to_ours(theirs, weights_only=False)
+    x = torch.linspace(-1, 1, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+    assert type(ours[0]) is rushlight.nn.Conv2d
+    expected = theirs(x).detach().numpy()
+    np.testing.assert_allclose(ours(wrap(x.numpy())).detach().numpy(), expected, 1e-5, 1e-6)
+
+
 @pytest.mark.parametrize(
     "name, options", [("SGD", {"momentum": 0.9}), ("Adam", {}), ("RMSprop", {})]
 )

@@ -17,6 +17,10 @@ float32 = np.dtype(np.float32)
 # From this many elements on, a pass over an array is worth several threads.
 LARGE = 16384
 
+# By the number of dimensions: the order of axes that puts the channels last, and the one that puts them back.
+CHANNELS_TO_END = {n: (0, *range(2, n), 1) for n in range(2, 8)}
+CHANNELS_FROM_END = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 8)}
+
 
 def same_order(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two float32 arrays lie in memory alike, without gaps."""
@@ -34,7 +38,7 @@ def dense(x: np.ndarray) -> bool:
     flags = x.flags
     if flags.c_contiguous or flags.f_contiguous:
         return True
-    return x.ndim > 2 and np.moveaxis(x, 1, -1).flags.c_contiguous
+    return x.ndim > 2 and x.transpose(CHANNELS_TO_END[x.ndim]).flags.c_contiguous
 
 
 def matrices(a: np.ndarray, b: np.ndarray) -> bool:
@@ -45,17 +49,17 @@ def matrices(a: np.ndarray, b: np.ndarray) -> bool:
 def channels_last(shape: tuple[int, ...], dtype: np.dtype = float32) -> np.ndarray:
     """An uninitialised array of shape ``(N, C, *spatial)`` whose memory is ``(N, *spatial, C)``."""
     n, c, *spatial = shape
-    return np.moveaxis(np.empty((n, *spatial, c), dtype), -1, 1)
+    return np.empty((n, *spatial, c), dtype).transpose(CHANNELS_FROM_END[len(shape)])
 
 
 def is_channels_last(x: np.ndarray) -> bool:
     """Whether ``(N, C, *spatial)`` lies in memory as ``(N, *spatial, C)``, and not in C order."""
-    return not x.flags.c_contiguous and np.moveaxis(x, 1, -1).flags.c_contiguous
+    return not x.flags.c_contiguous and x.transpose(CHANNELS_TO_END[x.ndim]).flags.c_contiguous
 
 
 def as_channels_last(x: np.ndarray) -> np.ndarray:
     """``x`` in channels-last memory; itself if it is."""
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    return np.ascontiguousarray(x.transpose(CHANNELS_TO_END[x.ndim])).transpose(CHANNELS_FROM_END[x.ndim])
 
 
 def plane_order(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-// NumPy's allocation hook (NEP 49): large buffers come from the pool, small ones from NumPy's own allocator.
+// NumPy's allocation hook (NEP 49): large buffers come from the pool, small ones from NumPy's own
+// allocator.
 #include "allocator.h"
 
 #include <algorithm>
@@ -27,8 +28,8 @@ PyObject *capsule = nullptr;
 std::atomic<bool> installed{false};
 thread_local bool thread_adopted = false;
 
-// NumPy may free with another size than it allocated with (an array of no elements, one that was grown), so a block is
-// told by its address, never by its size.
+// NumPy may free with another size than it allocated with (an array of no elements, one that was
+// grown), so a block is told by its address, never by its size.
 void *hook_malloc(void *, size_t size) {
     return size < large_from ? numpy_own->malloc(numpy_own->ctx, size) : pool_allocate(size);
 }
@@ -36,7 +37,8 @@ void *hook_malloc(void *, size_t size) {
 void *hook_calloc(void *, size_t count, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;
-    return bytes < large_from ? numpy_own->calloc(numpy_own->ctx, count, size) : pool_allocate_zeroed(bytes);
+    return bytes < large_from ? numpy_own->calloc(numpy_own->ctx, count, size)
+                              : pool_allocate_zeroed(bytes);
 }
 
 void hook_free(void *, void *block, size_t size) {
@@ -63,7 +65,8 @@ PyDataMem_Handler handler = {
 
 void prepare() {
     if (capsule) return;
-    auto *own = static_cast<PyDataMem_Handler *>(PyCapsule_GetPointer(PyDataMem_DefaultHandler, capsule_name));
+    auto *own = static_cast<PyDataMem_Handler *>(
+        PyCapsule_GetPointer(PyDataMem_DefaultHandler, capsule_name));
     if (!own) throw nb::python_error();
     numpy_own = &own->allocator;
     capsule = PyCapsule_New(&handler, capsule_name, nullptr);
@@ -90,8 +93,9 @@ void uninstall_allocator() {
 
 void set_cache_limit(int64_t bytes) {
     if (bytes < 0) {
-        throw std::invalid_argument("set_cache_limit: expected a number of bytes of at least 0, got " +
-                                    std::to_string(bytes));
+        throw std::invalid_argument(
+            "set_cache_limit: expected a number of bytes of at least 0, got " +
+            std::to_string(bytes));
     }
     pool_set_limit(size_t(bytes));
 }
@@ -123,12 +127,15 @@ void adopt_thread() noexcept {
 
 RUSHLIGHT_BIND(allocator) {
     m.def("install_allocator", &install_allocator,
-          "Recycles the buffers of large NumPy arrays, in this context and in every thread that calls a kernel.");
+          "Recycles the buffers of large NumPy arrays, in this context and in every thread that "
+          "calls a kernel.");
     m.def("uninstall_allocator", &uninstall_allocator,
           "Gives new arrays of this context NumPy's own buffers again.");
-    m.def("set_cache_limit", &set_cache_limit, "bytes"_a, "Bounds the bytes of free buffers that are kept.");
+    m.def("set_cache_limit", &set_cache_limit, "bytes"_a,
+          "Bounds the bytes of free buffers that are kept.");
     m.def("empty_cache", [] { pool_trim(0); }, "Gives every free buffer back to the system.");
-    m.def("cache_stats", &cache_stats, "Bytes and counts of live and kept buffers, hits and misses.");
+    m.def("cache_stats", &cache_stats,
+          "Bytes and counts of live and kept buffers, hits and misses.");
 }
 
 }  // namespace rushlight

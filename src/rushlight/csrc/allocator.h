@@ -1,4 +1,5 @@
-// Recycled large blocks of memory: for NumPy's arrays (NEP 49) and for the kernels' own scratch space.
+// Recycled large blocks of memory: for NumPy's arrays (NEP 49) and for the kernels' own scratch
+// space.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,8 @@
 
 namespace rushlight {
 
-// 64-byte aligned, not zeroed; nullptr where the system has no more. Any thread, with or without the GIL.
+// 64-byte aligned, not zeroed; nullptr where the system has no more. Any thread, with or without
+// the GIL.
 void *pool_allocate(size_t bytes) noexcept;
 // Takes only what pool_allocate() gave; nullptr is ignored.
 void pool_release(void *block) noexcept;
@@ -14,7 +16,8 @@ void pool_release(void *block) noexcept;
 // Scratch space of one call of a kernel.
 class Scratch {
 public:
-    explicit Scratch(size_t bytes) : data_(bytes ? static_cast<char *>(pool_allocate(bytes)) : nullptr) {
+    explicit Scratch(size_t bytes)
+        : data_(bytes ? static_cast<char *>(pool_allocate(bytes)) : nullptr) {
         if (bytes && !data_) throw std::bad_alloc();
     }
     ~Scratch() { pool_release(data_); }
@@ -27,8 +30,8 @@ private:
     char *data_;
 };
 
-// The handler is local to a context, and a new thread starts with NumPy's own: view_array() calls this so that arrays
-// made after a thread's first kernel are recycled there too.
+// The handler is local to a context, and a new thread starts with NumPy's own: view_array() calls
+// this so that arrays made after a thread's first kernel are recycled there too.
 void adopt_thread() noexcept;
 
 }  // namespace rushlight

@@ -11,7 +11,8 @@ namespace nb = nanobind;
 namespace rushlight {
 namespace {
 
-// ml_dtypes registers bfloat16 when it is imported, so its number is found at the first array that could be one.
+// ml_dtypes registers bfloat16 when it is imported, so its number is found at the first array that
+// could be one.
 int bfloat16_number() noexcept {
     static int number = -1;
     if (number >= 0) return number;
@@ -95,10 +96,10 @@ bool view_array(PyObject *object, Array &out) noexcept {
 }
 
 const char *dtype_name(DType dtype) {
-    static const char *const names[] = {"another dtype", "bool",    "uint8",   "int8",     "int16",
-                                        "int32",         "int64",   "float16", "bfloat16", "float32",
-                                        "float64",       "complex64", "complex128", "uint16", "uint32",
-                                        "uint64"};
+    static const char *const names[] = {"another dtype", "bool",    "uint8",   "int8",
+                                        "int16",         "int32",   "int64",   "float16",
+                                        "bfloat16",      "float32", "float64", "complex64",
+                                        "complex128",    "uint16",  "uint32",  "uint64"};
     return names[int(dtype)];
 }
 
@@ -115,7 +116,8 @@ std::string describe_shape(const int64_t *shape, int ndim) {
 }
 
 void fail_dtype(const Array &a, DType expected, const char *what) {
-    fail_type(std::string(what) + " must be " + dtype_name(expected) + ", got " + dtype_name(a.dtype));
+    fail_type(std::string(what) + " must be " + dtype_name(expected) + ", got " +
+              dtype_name(a.dtype));
 }
 
 void fail_layout(const Array &, const char *what) {
@@ -135,8 +137,10 @@ void fail_ndim(const Array &a, int low, int high, const char *what) {
 }
 
 void check_writeable(const Array &a, const char *what) {
-    if (!a.writeable) fail(std::string(what) + " is read-only; pass an array that may be written to");
-    fail(std::string(what) + " has a stride of 0 (it is an expanded view); pass an array of its own");
+    if (!a.writeable)
+        fail(std::string(what) + " is read-only; pass an array that may be written to");
+    fail(std::string(what) +
+         " has a stride of 0 (it is an expanded view); pass an array of its own");
 }
 
 bool is_dense(const Array &a) {

@@ -1,8 +1,10 @@
-// A light, checked view of a NumPy array: what a kernel needs to know, copied out while the GIL is held.
+// A light, checked view of a NumPy array: what a kernel needs to know, copied out while the GIL is
+// held.
 //
-// A bound function takes `const Array &`, or `const OptionalArray &` where None is allowed; anything else is refused by
-// the binding with a TypeError. Shapes and strides are copies, so nothing another thread does to the ndarray object
-// after the GIL is released can mislead a kernel; the buffer itself is kept alive by the call's arguments.
+// A bound function takes `const Array &`, or `const OptionalArray &` where None is allowed;
+// anything else is refused by the binding with a TypeError. Shapes and strides are copies, so
+// nothing another thread does to the ndarray object after the GIL is released can mislead a kernel;
+// the buffer itself is kept alive by the call's arguments.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +46,7 @@ struct Array {
     bool aligned = false;  // every element lies at a multiple of its size
     int ndim = 0;
     int itemsize = 0;
-    int64_t size = 0;           // number of elements
+    int64_t size = 0;  // number of elements
     int64_t shape[max_ndim];
     int64_t strides[max_ndim];  // in elements; those of dimensions of length 1 mean nothing
 
@@ -53,8 +55,6 @@ struct Array {
         return reinterpret_cast<T *>(data);
     }
     int64_t nbytes() const { return size * itemsize; }
-    // Size of a dimension, counted from the end where negative; the caller has checked ndim.
-    int64_t dim(int i) const { return shape[i < 0 ? i + ndim : i]; }
 };
 
 struct OptionalArray : Array {
@@ -62,13 +62,14 @@ struct OptionalArray : Array {
     explicit operator bool() const { return present; }
 };
 
-// Fills `out` from a Python object; false where it is no ndarray, or has more than max_ndim dimensions.
+// Fills `out` from a Python object; false where it is no ndarray, or has more than max_ndim
+// dimensions.
 bool view_array(PyObject *object, Array &out) noexcept;
 
 void import_numpy();
 
-// --- checks: each throws std::invalid_argument (ValueError) or TypeError with `what`, the function and argument, e.g.
-// --- "conv_forward: x"
+// Checks. Each throws std::invalid_argument (ValueError) or TypeError with a message that begins with
+// `what`: the function and the argument, as in "conv_forward: x".
 
 [[noreturn]] void fail(const std::string &message);       // ValueError
 [[noreturn]] void fail_type(const std::string &message);  // TypeError
@@ -107,7 +108,9 @@ inline void expect_same_shape(const Array &a, const Array &as, const char *what)
 // Writeable, and no two elements at one address through a stride of 0.
 inline void expect_writeable(const Array &a, const char *what) {
     bool good = a.writeable;
-    for (int i = 0; good && i < a.ndim; ++i) good = a.strides[i] != 0 || a.shape[i] <= 1 || a.size == 0;
+    for (int i = 0; good && i < a.ndim; ++i) {
+        good = a.strides[i] != 0 || a.shape[i] <= 1 || a.size == 0;
+    }
     if (!good) check_writeable(a, what);
 }
 
@@ -139,7 +142,8 @@ inline bool is_channels_last(const Array &a) {
 // Every element of one block of memory exactly once, in any order of dimensions.
 bool is_dense(const Array &a);
 
-// Two dense arrays of one shape whose elements lie in one order, so that a loop over both may be flat.
+// Two dense arrays of one shape whose elements lie in one order, so that a loop over both may be
+// flat.
 inline bool same_layout(const Array &a, const Array &b) {
     if (a.ndim != b.ndim) return false;
     for (int i = 0; i < a.ndim; ++i) {

@@ -1,4 +1,5 @@
-// Convolution, forward and both gradients. A transposed convolution is the same three with the roles changed.
+// Convolution, forward and both gradients. A transposed convolution is the same three with the
+// roles changed.
 #include <algorithm>
 #include <climits>
 
@@ -24,8 +25,8 @@ struct Geometry {
     memory::dims stride, dilation, left, right;
     int64_t used[3];  // how many elements of each spatial dimension of x some window can reach
 
-    Geometry(const char *fn, const Array &x, const Array &w, const Array &out, const Ints &stride, const Ints &padding,
-             const Ints &dilation, int64_t groups);
+    Geometry(const char *fn, const Array &x, const Array &w, const Array &out, const Ints &stride,
+             const Ints &padding, const Ints &dilation, int64_t groups);
     bool crops(const Array &x) const {
         for (int i = 0; i < spatial; ++i) {
             if (used[i] != x.shape[2 + i]) return true;
@@ -34,23 +35,26 @@ struct Geometry {
     }
 };
 
-[[noreturn]] void refuse(const char *fn, const std::string &message) { fail(std::string(fn) + ": " + message); }
+[[noreturn]] void refuse(const char *fn, const std::string &message) {
+    fail(std::string(fn) + ": " + message);
+}
 
-Geometry::Geometry(const char *fn, const Array &x, const Array &w, const Array &out, const Ints &stride_,
-                   const Ints &padding, const Ints &dilation_, int64_t groups_)
+Geometry::Geometry(const char *fn, const Array &x, const Array &w, const Array &out,
+                   const Ints &stride_, const Ints &padding, const Ints &dilation_, int64_t groups_)
     : spatial(x.ndim - 2), groups(groups_) {
     if (x.ndim < 3 || x.ndim > 5) {
         refuse(fn, "x must have shape (N, C, *spatial) with 1 to 3 spatial dimensions, got " +
                        describe_shape(x.shape, x.ndim));
     }
     if (w.ndim != x.ndim || out.ndim != x.ndim) {
-        refuse(fn, "x, w and out must have equally many dimensions, got " + describe_shape(x.shape, x.ndim) + ", " +
-                       describe_shape(w.shape, w.ndim) + " and " + describe_shape(out.shape, out.ndim));
+        refuse(fn, "x, w and out must have equally many dimensions, got " +
+                       describe_shape(x.shape, x.ndim) + ", " + describe_shape(w.shape, w.ndim) +
+                       " and " + describe_shape(out.shape, out.ndim));
     }
     if (stride_.size != spatial || padding.size != spatial || dilation_.size != spatial) {
-        refuse(fn, "stride, padding and dilation must each have " + std::to_string(spatial) + " entries, got " +
-                       std::to_string(stride_.size) + ", " + std::to_string(padding.size) + " and " +
-                       std::to_string(dilation_.size));
+        refuse(fn, "stride, padding and dilation must each have " + std::to_string(spatial) +
+                       " entries, got " + std::to_string(stride_.size) + ", " +
+                       std::to_string(padding.size) + " and " + std::to_string(dilation_.size));
     }
     for (const Array *a : {&x, &w, &out}) {
         for (int i = 0; i < a->ndim; ++i) {
@@ -58,35 +62,42 @@ Geometry::Geometry(const char *fn, const Array &x, const Array &w, const Array &
         }
     }
     if (groups < 1 || x.shape[1] % groups != 0 || w.shape[0] % groups != 0) {
-        refuse(fn, "groups must be at least 1 and divide the channels of x (" + std::to_string(x.shape[1]) +
-                       ") and of out (" + std::to_string(w.shape[0]) + "), got " + std::to_string(groups));
+        refuse(fn, "groups must be at least 1 and divide the channels of x (" +
+                       std::to_string(x.shape[1]) + ") and of out (" + std::to_string(w.shape[0]) +
+                       "), got " + std::to_string(groups));
     }
     if (w.shape[1] != x.shape[1] / groups) {
         refuse(fn, "w has " + std::to_string(w.shape[1]) + " channels in each group, but x has " +
                        std::to_string(x.shape[1]) + " in " + std::to_string(groups) + " groups");
     }
     if (out.shape[0] != x.shape[0] || out.shape[1] != w.shape[0]) {
-        refuse(fn, "out must have shape (" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) +
-                       ", ...), got " + describe_shape(out.shape, out.ndim));
+        refuse(fn, "out must have shape (" + std::to_string(x.shape[0]) + ", " +
+                       std::to_string(w.shape[0]) + ", ...), got " +
+                       describe_shape(out.shape, out.ndim));
     }
     for (int i = 0; i < spatial; ++i) {
         const int64_t in = x.shape[2 + i], k = w.shape[2 + i], n = out.shape[2 + i];
         const int64_t s = stride_[i], d = dilation_[i], p = padding[i];
         if (s < 1 || d < 1 || p < 0 || s > INT_MAX || d > INT_MAX || p > INT_MAX) {
-            refuse(fn, "stride and dilation must be at least 1 and padding at least 0, got " + std::to_string(s) + ", " +
-                           std::to_string(d) + " and " + std::to_string(p));
+            refuse(fn, "stride and dilation must be at least 1 and padding at least 0, got " +
+                           std::to_string(s) + ", " + std::to_string(d) + " and " +
+                           std::to_string(p));
         }
-        if (k < 1) refuse(fn, "w must have kernel sizes of at least 1, got " + describe_shape(w.shape, w.ndim));
+        if (k < 1)
+            refuse(fn, "w must have kernel sizes of at least 1, got " +
+                           describe_shape(w.shape, w.ndim));
         const int64_t extent = (k - 1) * d + 1;
-        if (extent > INT_MAX || p + in > INT_MAX) refuse(fn, "the dilated kernel or the padded input is too large");
-        // Where the last window ends, beyond x: the padding on the right. padding="same" has one more there, a transposed
-        // convolution with output_padding less.
+        if (extent > INT_MAX || p + in > INT_MAX)
+            refuse(fn, "the dilated kernel or the padded input is too large");
+        // Where the last window ends, beyond x: the padding on the right. padding="same" has one
+        // more there, a transposed convolution with output_padding less.
         const int64_t r = (n - 1) * s + extent - p - in;
         if (n > 0 && (r > p + 1 || r <= -std::max(s, d) || in + std::min<int64_t>(r, 0) < 1)) {
-            refuse(fn, "out has " + std::to_string(n) + " elements in spatial dimension " + std::to_string(i) +
-                           ", which does not fit " + std::to_string(in) + " elements of x, kernel " +
-                           std::to_string(k) + ", stride " + std::to_string(s) + ", padding " + std::to_string(p) +
-                           " and dilation " + std::to_string(d));
+            refuse(fn, "out has " + std::to_string(n) + " elements in spatial dimension " +
+                           std::to_string(i) + ", which does not fit " + std::to_string(in) +
+                           " elements of x, kernel " + std::to_string(k) + ", stride " +
+                           std::to_string(s) + ", padding " + std::to_string(p) + " and dilation " +
+                           std::to_string(d));
         }
         // oneDNN takes an unused rest of x that is shorter than the stride.
         used[i] = n > 0 && r <= -s ? in + r : in;
@@ -97,7 +108,8 @@ Geometry::Geometry(const char *fn, const Array &x, const Array &w, const Array &
     }
 }
 
-void add_geometry(Key &key, const Geometry &geo, const Ints &stride, const Ints &padding, const Ints &dilation) {
+void add_geometry(Key &key, const Geometry &geo, const Ints &stride, const Ints &padding,
+                  const Ints &dilation) {
     key.add(geo.groups);
     for (int i = 0; i < geo.spatial; ++i) {
         key.add(stride[i]);
@@ -134,10 +146,16 @@ void check_bias(const OptionalArray &bias, const Array &w, DType dtype, const ch
     expect_shape(bias, {w.shape[0]}, what);
 }
 
-void fill_zero(const Array &a) { fill_zero_strided(a.itemsize, a.ndim, a.shape, a.data, a.strides); }
+int conv_threads(const Array &w, const Array &out) {
+    return threads_for(w.shape[0] ? out.size * (w.size / w.shape[0]) : 0);
+}
 
-void conv_forward(const Array &x, const Array &w, const OptionalArray &bias, const Array &out, const Ints &stride,
-                  const Ints &padding, const Ints &dilation, int64_t groups) {
+void fill_zero(const Array &a) {
+    fill_zero_strided(a.itemsize, a.ndim, a.shape, a.data, a.strides);
+}
+
+void conv_forward(const Array &x, const Array &w, const OptionalArray &bias, const Array &out,
+                  const Ints &stride, const Ints &padding, const Ints &dilation, int64_t groups) {
     expect_compute_dtype(x, "conv_forward: x");
     expect_dtype(w, x.dtype, "conv_forward: w");
     expect_dtype(out, x.dtype, "conv_forward: out");
@@ -154,18 +172,21 @@ void conv_forward(const Array &x, const Array &w, const OptionalArray &bias, con
     key.add(out);
     key.add(bias ? bias.strides[0] : INT64_MIN);
     add_geometry(key, geo, stride, padding, dilation);
-    const auto plan = plan_for(key, [&](Plan &p) {
+    const auto plan = plan_for(key, conv_threads(w, out), [&](Plan &p) {
         const Operand source(cropped(x, geo)), weights = weight_operand(w, groups), result(out);
-        const memory::desc source_desc = source.channels_last().desc(), result_desc = result.channels_last().desc();
+        const memory::desc source_desc = source.channels_last().desc(),
+                           result_desc = result.channels_last().desc();
         using Primitive = dnnl::convolution_forward;
         const auto kind = dnnl::prop_kind::forward_training;
         const auto algorithm = dnnl::algorithm::convolution_direct;
-        const auto pd = bias ? Primitive::primitive_desc(onednn_engine(), kind, algorithm, source_desc, weights.any(),
-                                                         Operand(bias).dense().desc(), result_desc, geo.stride,
-                                                         geo.dilation, geo.left, geo.right, user_scratchpad())
-                             : Primitive::primitive_desc(onednn_engine(), kind, algorithm, source_desc, weights.any(),
-                                                         result_desc, geo.stride, geo.dilation, geo.left, geo.right,
-                                                         user_scratchpad());
+        const auto pd =
+            bias ? Primitive::primitive_desc(onednn_engine(), kind, algorithm, source_desc,
+                                             weights.any(), Operand(bias).dense().desc(),
+                                             result_desc, geo.stride, geo.dilation, geo.left,
+                                             geo.right, user_scratchpad())
+                 : Primitive::primitive_desc(onednn_engine(), kind, algorithm, source_desc,
+                                             weights.any(), result_desc, geo.stride, geo.dilation,
+                                             geo.left, geo.right, user_scratchpad());
         p.input(DNNL_ARG_SRC, source, pd.src_desc());
         p.input(DNNL_ARG_WEIGHTS, weights, pd.weights_desc());
         if (bias) p.input(DNNL_ARG_BIAS, Operand(bias), pd.bias_desc());
@@ -180,15 +201,16 @@ void conv_forward(const Array &x, const Array &w, const OptionalArray &bias, con
 }
 
 // oneDNN builds a gradient's primitive with the forward one as a hint.
-dnnl::convolution_forward::primitive_desc forward_hint(const Geometry &geo, const memory::desc &x, const memory::desc &w,
+dnnl::convolution_forward::primitive_desc forward_hint(const Geometry &geo, const memory::desc &x,
+                                                       const memory::desc &w,
                                                        const memory::desc &out) {
-    return dnnl::convolution_forward::primitive_desc(onednn_engine(), dnnl::prop_kind::forward_training,
-                                                     dnnl::algorithm::convolution_direct, x, w, out, geo.stride,
-                                                     geo.dilation, geo.left, geo.right, user_scratchpad());
+    return dnnl::convolution_forward::primitive_desc(
+        onednn_engine(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, x,
+        w, out, geo.stride, geo.dilation, geo.left, geo.right, user_scratchpad());
 }
 
-void conv_backward_data(const Array &g, const Array &w, const Array &gx, const Ints &stride, const Ints &padding,
-                        const Ints &dilation, int64_t groups) {
+void conv_backward_data(const Array &g, const Array &w, const Array &gx, const Ints &stride,
+                        const Ints &padding, const Ints &dilation, int64_t groups) {
     expect_compute_dtype(g, "conv_backward_data: g");
     expect_dtype(w, g.dtype, "conv_backward_data: w");
     expect_dtype(gx, g.dtype, "conv_backward_data: gx");
@@ -204,12 +226,14 @@ void conv_backward_data(const Array &g, const Array &w, const Array &gx, const I
     key.add(w);
     key.add(gx);
     add_geometry(key, geo, stride, padding, dilation);
-    const auto plan = plan_for(key, [&](Plan &p) {
+    const auto plan = plan_for(key, conv_threads(w, g), [&](Plan &p) {
         const Operand incoming(g), weights = weight_operand(w, groups), result(cropped(gx, geo));
-        const memory::desc g_desc = incoming.channels_last().desc(), gx_desc = result.channels_last().desc();
+        const memory::desc g_desc = incoming.channels_last().desc(),
+                           gx_desc = result.channels_last().desc();
         const auto pd = dnnl::convolution_backward_data::primitive_desc(
-            onednn_engine(), dnnl::algorithm::convolution_direct, gx_desc, weights.any(), g_desc, geo.stride,
-            geo.dilation, geo.left, geo.right, forward_hint(geo, gx_desc, weights.any(), g_desc), user_scratchpad());
+            onednn_engine(), dnnl::algorithm::convolution_direct, gx_desc, weights.any(), g_desc,
+            geo.stride, geo.dilation, geo.left, geo.right,
+            forward_hint(geo, gx_desc, weights.any(), g_desc), user_scratchpad());
         p.input(DNNL_ARG_DIFF_DST, incoming, pd.diff_dst_desc());
         p.input(DNNL_ARG_WEIGHTS, weights, pd.weights_desc());
         p.output(DNNL_ARG_DIFF_SRC, result, pd.diff_src_desc());
@@ -218,12 +242,14 @@ void conv_backward_data(const Array &g, const Array &w, const Array &gx, const I
     plan->execute({g.data, w.data, gx.data});
 }
 
-void conv_backward_weights(const Array &x, const Array &g, const Array &gw, const OptionalArray &gb, const Ints &stride,
-                           const Ints &padding, const Ints &dilation, int64_t groups) {
+void conv_backward_weights(const Array &x, const Array &g, const Array &gw, const OptionalArray &gb,
+                           const Ints &stride, const Ints &padding, const Ints &dilation,
+                           int64_t groups) {
     expect_compute_dtype(x, "conv_backward_weights: x");
     expect_dtype(g, x.dtype, "conv_backward_weights: g");
     // Sums over a batch may stay in float32.
-    expect_dtype(gw, gw.dtype == DType::float32 ? DType::float32 : x.dtype, "conv_backward_weights: gw");
+    expect_dtype(gw, gw.dtype == DType::float32 ? DType::float32 : x.dtype,
+                 "conv_backward_weights: gw");
     const Geometry geo("conv_backward_weights", x, gw, g, stride, padding, dilation, groups);
     expect_writeable(gw, "conv_backward_weights: gw");
     check_bias(gb, gw, gw.dtype, "conv_backward_weights: gb");
@@ -241,20 +267,22 @@ void conv_backward_weights(const Array &x, const Array &g, const Array &gw, cons
     key.add(gw);
     key.add(gb ? gb.strides[0] : INT64_MIN);
     add_geometry(key, geo, stride, padding, dilation);
-    const auto plan = plan_for(key, [&](Plan &p) {
+    const auto plan = plan_for(key, conv_threads(gw, g), [&](Plan &p) {
         const Operand source(cropped(x, geo)), incoming(g), result = weight_operand(gw, groups);
-        const memory::desc x_desc = source.channels_last().desc(), g_desc = incoming.channels_last().desc();
+        const memory::desc x_desc = source.channels_last().desc(),
+                           g_desc = incoming.channels_last().desc();
         Operand weights = result;
         weights.type = source.type;
         const auto hint = forward_hint(geo, x_desc, weights.any(), g_desc);
         using Primitive = dnnl::convolution_backward_weights;
         const auto algorithm = dnnl::algorithm::convolution_direct;
-        const auto pd = gb ? Primitive::primitive_desc(onednn_engine(), algorithm, x_desc, result.any(),
-                                                       Operand(gb).dense().desc(), g_desc, geo.stride, geo.dilation,
-                                                       geo.left, geo.right, hint, user_scratchpad())
-                           : Primitive::primitive_desc(onednn_engine(), algorithm, x_desc, result.any(), g_desc,
-                                                       geo.stride, geo.dilation, geo.left, geo.right, hint,
-                                                       user_scratchpad());
+        const auto pd =
+            gb ? Primitive::primitive_desc(
+                     onednn_engine(), algorithm, x_desc, result.any(), Operand(gb).dense().desc(),
+                     g_desc, geo.stride, geo.dilation, geo.left, geo.right, hint, user_scratchpad())
+               : Primitive::primitive_desc(onednn_engine(), algorithm, x_desc, result.any(), g_desc,
+                                           geo.stride, geo.dilation, geo.left, geo.right, hint,
+                                           user_scratchpad());
         p.input(DNNL_ARG_SRC, source, pd.src_desc());
         p.input(DNNL_ARG_DIFF_DST, incoming, pd.diff_dst_desc());
         p.output(DNNL_ARG_DIFF_WEIGHTS, result, pd.diff_weights_desc());
@@ -271,14 +299,15 @@ void conv_backward_weights(const Array &x, const Array &g, const Array &gw, cons
 }  // namespace
 
 RUSHLIGHT_BIND(conv) {
-    m.def("conv_forward", &conv_forward, "x"_a, "w"_a, nb::arg("bias").none(), "out"_a, "stride"_a, "padding"_a,
-          "dilation"_a, "groups"_a,
-          "out = conv(x, w) + bias. x (N, C, *in), w (O, C / groups, *kernel), bias (O,) or None, out (N, O, *out); "
-          "the padding on the right follows from out's shape.");
-    m.def("conv_backward_data", &conv_backward_data, "g"_a, "w"_a, "gx"_a, "stride"_a, "padding"_a, "dilation"_a,
-          "groups"_a, "gx = the gradient with respect to conv_forward's x.");
-    m.def("conv_backward_weights", &conv_backward_weights, "x"_a, "g"_a, "gw"_a, nb::arg("gb").none(), "stride"_a,
+    m.def("conv_forward", &conv_forward, "x"_a, "w"_a, nb::arg("bias").none(), "out"_a, "stride"_a,
           "padding"_a, "dilation"_a, "groups"_a,
+          "out = conv(x, w) + bias. x (N, C, *in), w (O, C / groups, *kernel), bias (O,) or None, "
+          "out (N, O, *out); "
+          "the padding on the right follows from out's shape.");
+    m.def("conv_backward_data", &conv_backward_data, "g"_a, "w"_a, "gx"_a, "stride"_a, "padding"_a,
+          "dilation"_a, "groups"_a, "gx = the gradient with respect to conv_forward's x.");
+    m.def("conv_backward_weights", &conv_backward_weights, "x"_a, "g"_a, "gw"_a,
+          nb::arg("gb").none(), "stride"_a, "padding"_a, "dilation"_a, "groups"_a,
           "gw, gb = the gradients with respect to conv_forward's w and bias.");
 }
 

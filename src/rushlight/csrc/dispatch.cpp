@@ -34,14 +34,15 @@ void set_isa(const std::string &name) {
     for (int i = 0; i < 3; ++i) {
         if (name == isa_names[i]) {
             if (i > best_isa()) {
-                throw std::invalid_argument("set_isa: this processor has no " + name + "; its best is " +
-                                            isa_names[best_isa()]);
+                throw std::invalid_argument("set_isa: this processor has no " + name +
+                                            "; its best is " + isa_names[best_isa()]);
             }
             current_isa = i;
             return;
         }
     }
-    throw std::invalid_argument("set_isa: expected 'baseline', 'avx2' or 'avx512', got '" + name + "'");
+    throw std::invalid_argument("set_isa: expected 'baseline', 'avx2' or 'avx512', got '" + name +
+                                "'");
 }
 
 }  // namespace

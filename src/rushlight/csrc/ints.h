@@ -1,4 +1,5 @@
-// A short tuple of Python ints (a stride, a padding) as a function argument, without a heap allocation.
+// A short tuple of Python ints (a stride, a padding) as a function argument, without a heap
+// allocation.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,9 @@ struct type_caster<rushlight::Ints> {
         for (Py_ssize_t i = 0; i < size; ++i) {
             PyObject *item = PySequence_Fast_GET_ITEM(sequence, i);
             if (!PyIndex_Check(item)) return false;
-            const long long number = PyLong_Check(item) ? PyLong_AsLongLong(item) : PyNumber_AsSsize_t(item, PyExc_OverflowError);
+            const long long number = PyLong_Check(item)
+                                         ? PyLong_AsLongLong(item)
+                                         : PyNumber_AsSsize_t(item, PyExc_OverflowError);
             if (number == -1 && PyErr_Occurred()) {
                 PyErr_Clear();
                 return false;

@@ -18,12 +18,15 @@ namespace {
 
 constexpr int64_t op_matmul = 4;
 
-[[noreturn]] void refuse(const char *fn, const std::string &message) { fail(std::string(fn) + ": " + message); }
+[[noreturn]] void refuse(const char *fn, const std::string &message) {
+    fail(std::string(fn) + ": " + message);
+}
 
 // Stride of a dimension, where one of a single element (or none) may count as having any.
 bool steps_by_one(const Array &a, int i) { return a.strides[i] == 1 || a.shape[i] <= 1; }
 
-// (rows, columns) with one of the two contiguous and the other not overlapping it: oneDNN's kernels take it as it is.
+// (rows, columns) with one of the two contiguous and the other not overlapping it: oneDNN's kernels
+// take it as it is.
 bool is_plain_matrix(const Array &a) {
     const int r = a.ndim - 2, c = a.ndim - 1;
     return (steps_by_one(a, c) && (a.shape[r] <= 1 || a.strides[r] >= a.shape[c])) ||
@@ -67,7 +70,7 @@ bool fold_batch(Array &a) {
 
 memory::desc inner_desc(const Array &a) {
     const Operand o(a);
-    return is_plain_matrix(a) && o.expressible() ? o.desc() : o.dense().desc();
+    return (is_plain_matrix(a) && o.expressible() ? o.normalised() : o.dense()).desc();
 }
 
 // out = a @ b + bias through oneDNN; nothing empty.
@@ -81,7 +84,8 @@ void onednn_matmul(const Array &a, const Array &b, const Array *bias, const Arra
     key.add(out);
     key.add(bias ? int64_t(bias->dtype) : -1);
     key.add(bias ? bias->strides[0] : 0);
-    const auto plan = plan_for(key, [&](Plan &p) {
+    const int threads = threads_for(out.size * a.shape[a.ndim - 1]);
+    const auto plan = plan_for(key, threads, [&](Plan &p) {
         const Operand left(a), right(b), result(out);
         const memory::desc left_desc = inner_desc(a), right_desc = inner_desc(b);
         const memory::desc out_desc = is_row_major(out) ? inner_desc(out) : result.dense().desc();
@@ -96,15 +100,16 @@ void onednn_matmul(const Array &a, const Array &b, const Array *bias, const Arra
             row.shape[out.ndim - 1] = bias->shape[0];
             row.strides[out.ndim - 1] = bias->strides[0];
             const Operand shift(row);
-            const Primitive::primitive_desc pd(onednn_engine(), left_desc, right_desc, shift.dense().desc(), out_desc,
-                                               user_scratchpad());
+            const Primitive::primitive_desc pd(onednn_engine(), left_desc, right_desc,
+                                               shift.dense().desc(), out_desc, user_scratchpad());
             p.input(DNNL_ARG_SRC, left, pd.src_desc());
             p.input(DNNL_ARG_WEIGHTS, right, pd.weights_desc());
             p.input(DNNL_ARG_BIAS, shift, pd.bias_desc());
             p.output(DNNL_ARG_DST, result, pd.dst_desc());
             p.finish(Primitive(pd), pd.scratchpad_desc());
         } else {
-            const Primitive::primitive_desc pd(onednn_engine(), left_desc, right_desc, out_desc, user_scratchpad());
+            const Primitive::primitive_desc pd(onednn_engine(), left_desc, right_desc, out_desc,
+                                               user_scratchpad());
             p.input(DNNL_ARG_SRC, left, pd.src_desc());
             p.input(DNNL_ARG_WEIGHTS, right, pd.weights_desc());
             p.output(DNNL_ARG_DST, result, pd.dst_desc());
@@ -118,7 +123,8 @@ void onednn_matmul(const Array &a, const Array &b, const Array *bias, const Arra
     }
 }
 
-// Our own kernels, where they are the faster ones: dot products of rows for few rows or columns, and one row times a matrix.
+// Our own kernels, where they are the faster ones: dot products of rows for few rows or columns,
+// and one row times a matrix.
 bool small_matmul(const Array &a, const Array &b, const Array *bias, const Array &out) {
     if (a.ndim != 2 || a.dtype != DType::float32 || out.dtype != DType::float32) return false;
     const int64_t rows = a.shape[0], depth = a.shape[1], columns = b.shape[1];
@@ -129,16 +135,18 @@ bool small_matmul(const Array &a, const Array &b, const Array *bias, const Array
         const auto &kernels = dot_gemm_kernels();
         if (rows >= columns) {
             parallel_for(rows, work / (depth * columns) + 1, [&](int64_t begin, int64_t end) {
-                kernels.nt(end - begin, columns, depth, a.as<float>() + begin * a.strides[0], a.strides[0],
-                           b.as<float>(), b.strides[1], shift, shift_stride,
-                           out.as<float>() + begin * out.strides[0], out.strides[0], out.strides[1]);
+                kernels.nt(end - begin, columns, depth, a.as<float>() + begin * a.strides[0],
+                           a.strides[0], b.as<float>(), b.strides[1], shift, shift_stride,
+                           out.as<float>() + begin * out.strides[0], out.strides[0],
+                           out.strides[1]);
             });
         } else {
             parallel_for(columns, work / (depth * rows) + 1, [&](int64_t begin, int64_t end) {
                 kernels.nt(rows, end - begin, depth, a.as<float>(), a.strides[0],
                            b.as<float>() + begin * b.strides[1], b.strides[1],
                            shift ? shift + begin * shift_stride : nullptr, shift_stride,
-                           out.as<float>() + begin * out.strides[1], out.strides[0], out.strides[1]);
+                           out.as<float>() + begin * out.strides[1], out.strides[0],
+                           out.strides[1]);
             });
         }
         return true;
@@ -146,8 +154,19 @@ bool small_matmul(const Array &a, const Array &b, const Array *bias, const Array
     if (rows == 1 && steps_by_one(b, 1) && steps_by_one(out, 1)) {
         const auto &kernels = dot_gemm_kernels();
         parallel_for(columns, work / depth + 1, [&](int64_t begin, int64_t end) {
-            kernels.row(end - begin, depth, a.as<float>(), a.strides[1], b.as<float>() + begin, b.strides[0],
-                        shift ? shift + begin * shift_stride : nullptr, shift_stride, out.as<float>() + begin);
+            kernels.row(end - begin, depth, a.as<float>(), a.strides[1], b.as<float>() + begin,
+                        b.strides[0], shift ? shift + begin * shift_stride : nullptr, shift_stride,
+                        out.as<float>() + begin);
+        });
+        return true;
+    }
+    if (rows <= 12 && columns >= 16 && steps_by_one(b, 1) && steps_by_one(out, 1)) {
+        const auto &kernels = dot_gemm_kernels();
+        parallel_for(columns, work / (depth * rows) + 64, [&](int64_t begin, int64_t end) {
+            kernels.few_rows(rows, end - begin, depth, a.as<float>(), a.strides[0], a.strides[1],
+                             b.as<float>() + begin, b.strides[0],
+                             shift ? shift + begin * shift_stride : nullptr, shift_stride,
+                             out.as<float>() + begin, out.strides[0]);
         });
         return true;
     }
@@ -163,9 +182,12 @@ void run_matmul(const Array &a, const Array &b, const Array *bias, const Array &
         fill_zero_strided(out.itemsize, out.ndim, out.shape, out.data, out.strides);
         if (!bias) return;
         Array row = out;
-        for (int i = 0; i < out.ndim; ++i) row.strides[i] = i == out.ndim - 1 ? bias->strides[0] : 0;
-        if (bias->dtype != out.dtype) refuse("matmul", "bias must have the dtype of out where a has no columns");
-        copy_strided(out.itemsize, out.ndim, out.shape, bias->data, row.strides, out.data, out.strides);
+        for (int i = 0; i < out.ndim; ++i)
+            row.strides[i] = i == out.ndim - 1 ? bias->strides[0] : 0;
+        if (bias->dtype != out.dtype)
+            refuse("matmul", "bias must have the dtype of out where a has no columns");
+        copy_strided(out.itemsize, out.ndim, out.shape, bias->data, row.strides, out.data,
+                     out.strides);
         return;
     }
     if (out.ndim == 3) {
@@ -185,7 +207,8 @@ void run_matmul(const Array &a, const Array &b, const Array *bias, const Array &
 }
 
 void check_result(const Array &out, const Array &a, const char *what) {
-    if (out.dtype == DType::float32 && a.dtype == DType::bfloat16) return expect_dtype(out, DType::float32, what);
+    if (out.dtype == DType::float32 && a.dtype == DType::bfloat16)
+        return expect_dtype(out, DType::float32, what);
     expect_dtype(out, a.dtype, what);
 }
 
@@ -205,7 +228,8 @@ void matmul(const Array &a, const Array &b, const OptionalArray &bias, const Arr
     check_lengths("matmul", a);
     check_lengths("matmul", b);
     if (b.shape[n - 2] != a.shape[n - 1] || (n == 3 && b.shape[0] != a.shape[0])) {
-        refuse("matmul", "a " + describe_shape(a.shape, n) + " and b " + describe_shape(b.shape, n) +
+        refuse("matmul", "a " + describe_shape(a.shape, n) + " and b " +
+                             describe_shape(b.shape, n) +
                              " do not fit: the columns of a must be the rows of b" +
                              (n == 3 ? ", and the batches equal" : ""));
     }
@@ -246,8 +270,8 @@ void bias_gradient(const Array &g, const Array &gb) {
                  });
 }
 
-void linear_backward(const Array &g, const Array &x, const Array &w, const OptionalArray &gx, const OptionalArray &gw,
-                     const OptionalArray &gb) {
+void linear_backward(const Array &g, const Array &x, const Array &w, const OptionalArray &gx,
+                     const OptionalArray &gw, const OptionalArray &gb) {
     expect_dtype(g, DType::float32, "linear_backward: g");
     expect_dtype(x, DType::float32, "linear_backward: x");
     expect_dtype(w, DType::float32, "linear_backward: w");
@@ -282,11 +306,13 @@ void linear_backward(const Array &g, const Array &x, const Array &w, const Optio
 
 RUSHLIGHT_BIND(matmul) {
     m.def("matmul", &matmul, "a"_a, "b"_a, nb::arg("bias").none(), "out"_a,
-          "out = a @ b + bias. a (M, K), b (K, N), bias (N,) or None, out (M, N); or all but bias with a batch in front. "
+          "out = a @ b + bias. a (M, K), b (K, N), bias (N,) or None, out (M, N); or all but bias "
+          "with a batch in front. "
           "Any strides.");
-    m.def("linear_backward", &linear_backward, "g"_a, "x"_a, "w"_a, nb::arg("gx").none(), nb::arg("gw").none(),
-          nb::arg("gb").none(),
-          "The gradients of x @ w.T + bias that are asked for: gx = g @ w, gw = g.T @ x, gb = sum of g over rows.");
+    m.def("linear_backward", &linear_backward, "g"_a, "x"_a, "w"_a, nb::arg("gx").none(),
+          nb::arg("gw").none(), nb::arg("gb").none(),
+          "The gradients of x @ w.T + bias that are asked for: gx = g @ w, gw = g.T @ x, gb = sum "
+          "of g over rows.");
 }
 
 }  // namespace rushlight

@@ -1,7 +1,8 @@
 // Batch normalisation over (N, C, *) with channels-last memory, or (N, C): two passes each way.
 //
-// Other layouts are copied to channels-last scratch first. Every thread sums its rows in float for a while and then in double,
-// relative to the first row: so neither a mean far from zero nor a long batch costs precision.
+// Other layouts are copied to channels-last scratch first. Every thread sums its rows in float for
+// a while and then in double, relative to the first row: so neither a mean far from zero nor a long
+// batch costs precision.
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -48,10 +49,12 @@ struct Rows {
     }
 
     void read(const Array &a) {
-        if (scratch) copy_strided(a.itemsize, a.ndim, a.shape, a.data, a.strides, data, scratch_strides);
+        if (scratch)
+            copy_strided(a.itemsize, a.ndim, a.shape, a.data, a.strides, data, scratch_strides);
     }
     void write(const Array &a) const {
-        if (scratch) copy_strided(a.itemsize, a.ndim, a.shape, data, scratch_strides, a.data, a.strides);
+        if (scratch)
+            copy_strided(a.itemsize, a.ndim, a.shape, data, scratch_strides, a.data, a.strides);
     }
 
 private:
@@ -78,7 +81,9 @@ private:
 class Channels {
 public:
     explicit Channels(int64_t channels)
-        : channels_(channels), threads_(get_num_threads()), sums_(size_t(2 * channels * threads_)),
+        : channels_(channels),
+          threads_(get_num_threads()),
+          sums_(size_t(2 * channels * threads_)),
           floats_(size_t(channels * (4 + 2 * threads_))) {}
 
     // The setting may change while a kernel runs.
@@ -124,17 +129,19 @@ void check_like(const Array &a, const Array &x, bool written, const char *what) 
 int64_t rows_per_thread(int64_t channels) { return grain_elements / channels + 1; }
 
 template <typename T>
-void normalize_rows(const BatchNormLoops<T> &loops, const Rows &x, int64_t channels, Channels &per, const Rows &out) {
+void normalize_rows(const BatchNormLoops<T> &loops, const Rows &x, int64_t channels, Channels &per,
+                    const Rows &out) {
     parallel_for(x.count, rows_per_thread(channels), [&](int64_t begin, int64_t end) {
-        loops.normalize(end - begin, channels, reinterpret_cast<const T *>(x.data) + begin * x.stride, x.stride,
+        loops.normalize(end - begin, channels,
+                        reinterpret_cast<const T *>(x.data) + begin * x.stride, x.stride,
                         per.values(0), per.values(1), per.values(2),
                         reinterpret_cast<T *>(out.data) + begin * out.stride, out.stride);
     });
 }
 
 // values(0..2) = mean, scale, bias
-void prepare(Channels &per, int64_t c, double mean, double var, double eps, const OptionalArray &weight,
-             const OptionalArray &bias) {
+void prepare(Channels &per, int64_t c, double mean, double var, double eps,
+             const OptionalArray &weight, const OptionalArray &bias) {
     per.values(0)[c] = float(mean);
     per.values(1)[c] = float((weight ? double(value_of(weight, c)) : 1.0) / std::sqrt(var + eps));
     per.values(2)[c] = bias ? value_of(bias, c) : 0.0f;
@@ -155,23 +162,28 @@ float widen(uint16_t v) {
 }
 
 template <typename T>
-void forward(const BatchNormLoops<T> &loops, const Array &x, const OptionalArray &weight, const OptionalArray &bias,
-             const Array &mean_out, const Array &var_out, const Array &out, double eps) {
+void forward(const BatchNormLoops<T> &loops, const Array &x, const OptionalArray &weight,
+             const OptionalArray &bias, const Array &mean_out, const Array &var_out,
+             const Array &out, double eps) {
     const int64_t channels = x.shape[1];
     Rows from(x), to(out);
     from.read(x);
     Channels per(channels);
     float *shift = per.values(3);
     for (int64_t c = 0; c < channels; ++c) shift[c] = widen(first_of<T>(from, c));
-    parallel_for(from.count, rows_per_thread(channels), per.threads(), [&](int64_t begin, int64_t end, int t) {
-        loops.moments(end - begin, channels, reinterpret_cast<const T *>(from.data) + begin * from.stride, from.stride,
-                      shift, per.first(t), per.second(t), per.loop_scratch(t));
-    });
+    parallel_for(from.count, rows_per_thread(channels), per.threads(),
+                 [&](int64_t begin, int64_t end, int t) {
+                     loops.moments(end - begin, channels,
+                                   reinterpret_cast<const T *>(from.data) + begin * from.stride,
+                                   from.stride, shift, per.first(t), per.second(t),
+                                   per.loop_scratch(t));
+                 });
     per.gather();
     for (int64_t c = 0; c < channels; ++c) {
         const double offset = per.first(0)[c] / double(from.count);
         const double spread = per.second(0)[c] / double(from.count) - offset * offset;
-        const double mean = double(shift[c]) + offset, var = spread > 0 || spread != spread ? spread : 0.0;
+        const double mean = double(shift[c]) + offset,
+                     var = spread > 0 || spread != spread ? spread : 0.0;
         mean_out.as<float>()[c * mean_out.strides[0]] = float(mean);
         var_out.as<float>()[c * var_out.strides[0]] = float(var);
         prepare(per, c, mean, var, eps, weight, bias);
@@ -180,8 +192,8 @@ void forward(const BatchNormLoops<T> &loops, const Array &x, const OptionalArray
     to.write(out);
 }
 
-void batch_norm_forward(const Array &x, const OptionalArray &weight, const OptionalArray &bias, const Array &mean_out,
-                        const Array &var_out, const Array &out, double eps) {
+void batch_norm_forward(const Array &x, const OptionalArray &weight, const OptionalArray &bias,
+                        const Array &mean_out, const Array &var_out, const Array &out, double eps) {
     check_batch(x, "batch_norm_forward: x");
     check_like(out, x, true, "batch_norm_forward: out");
     const int64_t channels = x.shape[1];
@@ -203,8 +215,8 @@ void batch_norm_forward(const Array &x, const OptionalArray &weight, const Optio
     }
 }
 
-void batch_norm_inference(const Array &x, const OptionalArray &weight, const OptionalArray &bias, const Array &mean,
-                          const Array &var, const Array &out, double eps) {
+void batch_norm_inference(const Array &x, const OptionalArray &weight, const OptionalArray &bias,
+                          const Array &mean, const Array &var, const Array &out, double eps) {
     check_batch(x, "batch_norm_inference: x");
     check_like(out, x, true, "batch_norm_inference: out");
     const int64_t channels = x.shape[1];
@@ -230,23 +242,26 @@ void batch_norm_inference(const Array &x, const OptionalArray &weight, const Opt
 }
 
 template <typename T>
-void backward(const BatchNormLoops<T> &loops, const Array &g, const Array &x, const OptionalArray &weight,
-              const Array &mean, const Array &var, const OptionalArray &gx, const OptionalArray &gweight,
-              const OptionalArray &gbias, double eps, bool training) {
+void backward(const BatchNormLoops<T> &loops, const Array &g, const Array &x,
+              const OptionalArray &weight, const Array &mean, const Array &var,
+              const OptionalArray &gx, const OptionalArray &gweight, const OptionalArray &gbias,
+              double eps, bool training) {
     const int64_t channels = x.shape[1];
     Rows incoming(g), at(x);
     incoming.read(g);
     at.read(x);
     Channels per(channels);
     const int64_t rows = incoming.count, grain = rows_per_thread(channels);
-    const T *g_data = reinterpret_cast<const T *>(incoming.data), *x_data = reinterpret_cast<const T *>(at.data);
-    float *means = per.values(0), *scale = per.values(1), *slope = per.values(2), *offset = per.values(3);
+    const T *g_data = reinterpret_cast<const T *>(incoming.data),
+            *x_data = reinterpret_cast<const T *>(at.data);
+    float *means = per.values(0), *scale = per.values(1), *slope = per.values(2),
+          *offset = per.values(3);
     for (int64_t c = 0; c < channels; ++c) means[c] = value_of(mean, c);
     if (gweight || gbias || (gx && training)) {
         parallel_for(rows, grain, per.threads(), [&](int64_t begin, int64_t end, int t) {
-            loops.gradient_moments(end - begin, channels, g_data + begin * incoming.stride, incoming.stride,
-                                   x_data + begin * at.stride, at.stride, means, per.first(t), per.second(t),
-                                   per.loop_scratch(t));
+            loops.gradient_moments(end - begin, channels, g_data + begin * incoming.stride,
+                                   incoming.stride, x_data + begin * at.stride, at.stride, means,
+                                   per.first(t), per.second(t), per.loop_scratch(t));
         });
         per.gather();
     }
@@ -266,18 +281,20 @@ void backward(const BatchNormLoops<T> &loops, const Array &g, const Array &x, co
         T *gx_data = reinterpret_cast<T *>(to.data) + begin * to.stride;
         if (training) {
             loops.gradient(end - begin, channels, g_data + begin * incoming.stride, incoming.stride,
-                           x_data + begin * at.stride, at.stride, means, scale, slope, offset, gx_data, to.stride);
+                           x_data + begin * at.stride, at.stride, means, scale, slope, offset,
+                           gx_data, to.stride);
         } else {
-            loops.scale(end - begin, channels, g_data + begin * incoming.stride, incoming.stride, scale, gx_data,
-                        to.stride);
+            loops.scale(end - begin, channels, g_data + begin * incoming.stride, incoming.stride,
+                        scale, gx_data, to.stride);
         }
     });
     to.write(gx);
 }
 
-void batch_norm_backward(const Array &g, const Array &x, const OptionalArray &weight, const Array &mean,
-                         const Array &var, const OptionalArray &gx, const OptionalArray &gweight,
-                         const OptionalArray &gbias, double eps, bool training) {
+void batch_norm_backward(const Array &g, const Array &x, const OptionalArray &weight,
+                         const Array &mean, const Array &var, const OptionalArray &gx,
+                         const OptionalArray &gweight, const OptionalArray &gbias, double eps,
+                         bool training) {
     check_batch(x, "batch_norm_backward: x");
     check_like(g, x, false, "batch_norm_backward: g");
     if (gx) check_like(gx, x, true, "batch_norm_backward: gx");
@@ -305,14 +322,18 @@ void batch_norm_backward(const Array &g, const Array &x, const OptionalArray &we
 }  // namespace
 
 RUSHLIGHT_BIND(norm) {
-    m.def("batch_norm_forward", &batch_norm_forward, "x"_a, nb::arg("weight").none(), nb::arg("bias").none(),
-          "mean_out"_a, "var_out"_a, "out"_a, "eps"_a,
-          "out = x (N, C, *) normalised over all but C by its own mean and biased variance, which are returned too.");
-    m.def("batch_norm_inference", &batch_norm_inference, "x"_a, nb::arg("weight").none(), nb::arg("bias").none(),
-          "mean"_a, "var"_a, "out"_a, "eps"_a, "out = x (N, C, *) normalised by a given mean and variance.");
-    m.def("batch_norm_backward", &batch_norm_backward, "g"_a, "x"_a, nb::arg("weight").none(), "mean"_a, "var"_a,
-          nb::arg("gx").none(), nb::arg("gweight").none(), nb::arg("gbias").none(), "eps"_a, "training"_a,
-          "The gradients of batch_norm_forward (training) or batch_norm_inference that are asked for.");
+    m.def("batch_norm_forward", &batch_norm_forward, "x"_a, nb::arg("weight").none(),
+          nb::arg("bias").none(), "mean_out"_a, "var_out"_a, "out"_a, "eps"_a,
+          "out = x (N, C, *) normalised over all but C by its own mean and biased variance, which "
+          "are returned too.");
+    m.def("batch_norm_inference", &batch_norm_inference, "x"_a, nb::arg("weight").none(),
+          nb::arg("bias").none(), "mean"_a, "var"_a, "out"_a, "eps"_a,
+          "out = x (N, C, *) normalised by a given mean and variance.");
+    m.def("batch_norm_backward", &batch_norm_backward, "g"_a, "x"_a, nb::arg("weight").none(),
+          "mean"_a, "var"_a, nb::arg("gx").none(), nb::arg("gweight").none(),
+          nb::arg("gbias").none(), "eps"_a, "training"_a,
+          "The gradients of batch_norm_forward (training) or batch_norm_inference that are asked "
+          "for.");
 }
 
 }  // namespace rushlight

@@ -20,7 +20,8 @@ using dnnl::memory;
 
 namespace {
 
-constexpr size_t most_plans = 1024;
+// A plan of a convolution holds some 200 KB of code; a large network has a few hundred.
+constexpr size_t most_plans = 512;
 
 const dnnl::stream &onednn_stream() {
     static const auto *const stream = new dnnl::stream(onednn_engine());
@@ -34,14 +35,25 @@ void check(dnnl_status_t status, const char *what) {
     }
 }
 
-void point(const memory &m, void *data) { check(dnnl_memory_set_data_handle(m.get(), data), "set a buffer"); }
+void point(const memory &m, void *data) {
+    check(dnnl_memory_set_data_handle(m.get(), data), "set a buffer");
+}
 
 memory::data_type type_of(DType dtype) {
     switch (dtype) {
         case DType::float32: return memory::data_type::f32;
         case DType::bfloat16: return memory::data_type::bf16;
-        default: fail_type(std::string("oneDNN kernels take float32 and bfloat16, got ") + dtype_name(dtype));
+        default:
+            fail_type(std::string("oneDNN kernels take float32 and bfloat16, got ") +
+                      dtype_name(dtype));
     }
+}
+
+// Whether a descriptor is this very layout, whatever its strides along dimensions of length 1.
+bool lies_as(const Operand &o, const memory::desc &desc) {
+    return desc.get_format_kind() == memory::format_kind::blocked && desc.get_inner_nblks() == 0 &&
+           desc.get_data_type() == o.type && desc.get_padded_dims() == desc.get_dims() &&
+           o.agrees(desc.get_strides().data());
 }
 
 struct KeyHash {
@@ -67,15 +79,16 @@ Cache &cache() {
 }  // namespace
 
 const dnnl::engine &onednn_engine() {
-    static const auto *const engine = new dnnl::engine(dnnl::engine::kind::cpu, 0);
+    static const auto *const engine = [] {
+        dnnl::set_primitive_cache_capacity(int(most_plans));
+        return new dnnl::engine(dnnl::engine::kind::cpu, 0);
+    }();
     return *engine;
 }
 
 bool onednn_has_bfloat16() {
-    // What oneDNN itself asks for: AVX-512 with BW, DQ and VL.
-    static const bool has = int(dnnl::get_effective_cpu_isa()) >= int(dnnl::cpu_isa::avx512_core) &&
-                            (int(dnnl::get_effective_cpu_isa()) & int(dnnl::cpu_isa::avx512_core)) ==
-                                int(dnnl::cpu_isa::avx512_core);
+    constexpr int needed = int(dnnl::cpu_isa::avx512_core);
+    static const bool has = (int(dnnl::get_effective_cpu_isa()) & needed) == needed;
     return has;
 }
 
@@ -83,19 +96,14 @@ void expect_compute_dtype(const Array &a, const char *what) {
     if (a.dtype != DType::bfloat16) return expect_dtype(a, DType::float32, what);
     expect_dtype(a, DType::bfloat16, what);
     if (!onednn_has_bfloat16()) {
-        fail_type(std::string(what) + " is bfloat16, for which this processor has no fast kernels (it lacks AVX-512); "
-                                      "convert to float32");
+        fail_type(std::string(what) +
+                  " is bfloat16, for which this processor has no fast kernels (it lacks AVX-512); "
+                  "convert to float32");
     }
 }
 
 Operand::Operand(const Array &a) : type(type_of(a.dtype)), itemsize(a.itemsize) {
     for (int i = 0; i < a.ndim; ++i) add(a.shape[i], a.strides[i]);
-}
-
-Operand::Operand(DType dtype, std::initializer_list<int64_t> lengths)
-    : type(type_of(dtype)), itemsize(dtype == DType::bfloat16 ? 2 : 4) {
-    for (const int64_t length : lengths) add(length, 0);
-    *this = dense();
 }
 
 void Operand::add(int64_t length, int64_t stride) {
@@ -113,7 +121,8 @@ Operand Operand::dense(const int *order) const {
     int64_t stride = 1;
     for (int k = ndim - 1; k >= 0; --k) {
         result.strides[order[k]] = stride;
-        if (__builtin_mul_overflow(stride, std::max<int64_t>(shape[order[k]], 1), &stride)) throw std::bad_alloc();
+        if (__builtin_mul_overflow(stride, std::max<int64_t>(shape[order[k]], 1), &stride))
+            throw std::bad_alloc();
     }
     return result;
 }
@@ -147,33 +156,31 @@ bool Operand::expressible() const {
     return true;
 }
 
-memory::desc Operand::desc() const {
-    // A dimension of length 1 may carry any stride; oneDNN compares them, so they get the one that a dense layout would have.
-    int order[max_ndim];
-    std::iota(order, order + ndim, 0);
-    std::stable_sort(order, order + ndim, [&](int i, int j) { return strides[i] > strides[j]; });
-    const auto agrees = [&](const Operand &other) {
-        for (int i = 0; i < ndim; ++i) {
-            if (shape[i] != 1 && strides[i] != other.strides[i]) return false;
-        }
-        return true;
-    };
-    memory::dims lengths(shape, shape + ndim), steps(strides, strides + ndim);
-    const Operand last = channels_last(), plain = dense();
-    if (ndim > 2 && agrees(last)) {
-        steps.assign(last.strides, last.strides + ndim);
-    } else if (agrees(plain)) {
-        steps.assign(plain.strides, plain.strides + ndim);
-    } else {
-        int64_t span = 1;
-        for (int i = 0; i < ndim; ++i) {
-            if (shape[i] != 1) span = std::max(span, strides[i] * shape[i]);
-        }
-        for (int i = 0; i < ndim; ++i) {
-            if (shape[i] == 1) steps[i] = span;
-        }
+bool Operand::agrees(const int64_t *other) const {
+    for (int i = 0; i < ndim; ++i) {
+        if (shape[i] != 1 && strides[i] != other[i]) return false;
     }
-    return memory::desc(lengths, type, steps);
+    return true;
+}
+
+Operand Operand::normalised() const {
+    const Operand plain = dense(), last = channels_last();
+    if (agrees(plain.strides)) return plain;
+    if (agrees(last.strides)) return last;
+    int64_t span = 1;
+    for (int i = 0; i < ndim; ++i) {
+        if (shape[i] != 1) span = std::max(span, strides[i] * shape[i]);
+    }
+    Operand result = *this;
+    for (int i = 0; i < ndim; ++i) {
+        if (shape[i] == 1) result.strides[i] = span;
+    }
+    return result;
+}
+
+memory::desc Operand::desc() const {
+    return memory::desc(memory::dims(shape, shape + ndim), type,
+                        memory::dims(strides, strides + ndim));
 }
 
 memory::desc Operand::any() const {
@@ -189,7 +196,8 @@ void Key::add(const Array &a) {
 }
 
 bool Key::operator==(const Key &other) const {
-    return size_ == other.size_ && std::memcmp(words_, other.words_, size_t(size_) * sizeof(int64_t)) == 0;
+    return size_ == other.size_ &&
+           std::memcmp(words_, other.words_, size_t(size_) * sizeof(int64_t)) == 0;
 }
 
 size_t Key::hash() const {
@@ -218,14 +226,17 @@ void Plan::add_port(int arg, bool is_output, const Operand &user, const memory::
         port.plain_strides.assign(plain.strides, plain.strides + plain.ndim);
         port.plain_offset = reserve(size_t(plain.size()) * size_t(plain.itemsize));
     }
-    const memory::desc plain_desc = plain.desc();
+    plain = plain.normalised();
+    const bool direct = lies_as(plain, inner);
+    const memory::desc plain_desc = direct ? inner : plain.desc();
     port.plain = memory(plain_desc, onednn_engine(), DNNL_MEMORY_NONE);
-    if (plain_desc != inner) {
+    if (!direct) {
         port.reorders = true;
         port.inner_offset = reserve(inner.get_size());
         port.inner = memory(inner, onednn_engine(), DNNL_MEMORY_NONE);
-        const auto pd = dnnl::reorder::primitive_desc(onednn_engine(), is_output ? inner : plain_desc, onednn_engine(),
-                                                      is_output ? plain_desc : inner, user_scratchpad());
+        const auto pd = dnnl::reorder::primitive_desc(
+            onednn_engine(), is_output ? inner : plain_desc, onednn_engine(),
+            is_output ? plain_desc : inner, user_scratchpad());
         port.reorder = dnnl::reorder(pd);
         port.reorder_offset = reserve(pd.scratchpad_desc().get_size());
         port.reorder_scratch = memory(pd.scratchpad_desc(), onednn_engine(), DNNL_MEMORY_NONE);
@@ -233,36 +244,46 @@ void Plan::add_port(int arg, bool is_output, const Operand &user, const memory::
     ports_.push_back(std::move(port));
 }
 
-void Plan::input(int arg, const Operand &user, const memory::desc &inner) { add_port(arg, false, user, inner); }
+void Plan::input(int arg, const Operand &user, const memory::desc &inner) {
+    add_port(arg, false, user, inner);
+}
 
-void Plan::output(int arg, const Operand &user, const memory::desc &inner) { add_port(arg, true, user, inner); }
+void Plan::output(int arg, const Operand &user, const memory::desc &inner) {
+    add_port(arg, true, user, inner);
+}
 
 void Plan::finish(const dnnl::primitive &primitive, const memory::desc &scratchpad) {
     primitive_ = primitive;
     scratchpad_offset_ = reserve(scratchpad.get_size());
     scratchpad_ = memory(scratchpad, onednn_engine(), DNNL_MEMORY_NONE);
-    for (const Port &port : ports_) args_.push_back({port.arg, (port.reorders ? port.inner : port.plain).get()});
+    for (const Port &port : ports_)
+        args_.push_back({port.arg, (port.reorders ? port.inner : port.plain).get()});
     args_.push_back({DNNL_ARG_SCRATCHPAD, scratchpad_.get()});
 }
 
 void Plan::copy(const Port &port, char *user, char *plain) const {
     const Operand &o = port.user;
     if (port.is_output) {
-        copy_strided(o.itemsize, o.ndim, o.shape, plain, port.plain_strides.data(), user, o.strides);
+        copy_strided(o.itemsize, o.ndim, o.shape, plain, port.plain_strides.data(), user,
+                     o.strides);
     } else {
-        copy_strided(o.itemsize, o.ndim, o.shape, user, o.strides, plain, port.plain_strides.data());
+        copy_strided(o.itemsize, o.ndim, o.shape, user, o.strides, plain,
+                     port.plain_strides.data());
     }
 }
 
 void Plan::run_reorder(const Port &port) const {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, (port.is_output ? port.inner : port.plain).get()},
-                                    {DNNL_ARG_TO, (port.is_output ? port.plain : port.inner).get()},
-                                    {DNNL_ARG_SCRATCHPAD, port.reorder_scratch.get()}};
-    check(dnnl_primitive_execute(port.reorder.get(), onednn_stream().get(), 3, args), "reorder a buffer");
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_FROM, (port.is_output ? port.inner : port.plain).get()},
+        {DNNL_ARG_TO, (port.is_output ? port.plain : port.inner).get()},
+        {DNNL_ARG_SCRATCHPAD, port.reorder_scratch.get()}};
+    check(dnnl_primitive_execute(port.reorder.get(), onednn_stream().get(), 3, args),
+          "reorder a buffer");
 }
 
 void Plan::execute(std::initializer_list<const void *> pointers) {
-    if (pointers.size() != ports_.size()) throw std::logic_error("oneDNN plan got a wrong number of buffers");
+    if (pointers.size() != ports_.size())
+        throw std::logic_error("oneDNN plan got a wrong number of buffers");
     const Scratch scratch(scratch_bytes_);
     char *const base = scratch.data();
     std::lock_guard<std::mutex> lock(mutex_);
@@ -278,7 +299,8 @@ void Plan::execute(std::initializer_list<const void *> pointers) {
         }
     }
     point(scratchpad_, base + scratchpad_offset_);
-    check(dnnl_primitive_execute(primitive_.get(), onednn_stream().get(), int(args_.size()), args_.data()),
+    check(dnnl_primitive_execute(primitive_.get(), onednn_stream().get(), int(args_.size()),
+                                 args_.data()),
           "run an operation");
     pointer = pointers.begin();
     for (const Port &port : ports_) {
@@ -319,11 +341,16 @@ dnnl::primitive_attr user_scratchpad() {
 }
 
 RUSHLIGHT_BIND(onednn) {
-    m.def("onednn_version", [] {
-        const auto *v = dnnl::version();
-        return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
-    }, "The version of oneDNN in use.");
-    m.def("has_bfloat16", &onednn_has_bfloat16, "Whether conv and matmul have bfloat16 kernels on this processor.");
+    m.def(
+        "onednn_version",
+        [] {
+            const auto *v = dnnl::version();
+            return std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
+                   std::to_string(v->patch);
+        },
+        "The version of oneDNN in use.");
+    m.def("has_bfloat16", &onednn_has_bfloat16,
+          "Whether conv and matmul have bfloat16 kernels on this processor.");
 }
 
 }  // namespace rushlight

@@ -1,8 +1,8 @@
 // oneDNN primitives, made once per combination of shapes, strides and attributes, and kept.
 //
-// A Plan is a primitive with one port for each argument. A port takes the user's buffer as it is where its layout is the one
-// that the primitive wants, and otherwise stages it: inputs are reordered into scratch space before the primitive runs,
-// outputs out of it afterwards.
+// A Plan is a primitive with one port for each argument. A port takes the user's buffer as it is
+// where its layout is the one that the primitive wants, and otherwise stages it: inputs are
+// reordered into scratch space before the primitive runs, outputs out of it afterwards.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,12 @@ namespace rushlight {
 const dnnl::engine &onednn_engine();
 bool onednn_has_bfloat16();
 
-// Throws TypeError unless the dtype is one that the fast kernels compute in here; what: "conv_forward: x".
+// Throws TypeError unless the dtype is one that the fast kernels compute in here; what:
+// "conv_forward: x".
 void expect_compute_dtype(const Array &a, const char *what);
 
-// A user's buffer as oneDNN is to see it: an array's shape and strides (in elements), perhaps with a dimension split or added.
+// A user's buffer as oneDNN is to see it: an array's shape and strides (in elements), perhaps with
+// a dimension split or added.
 struct Operand {
     static constexpr int most = 6;
     dnnl::memory::data_type type;
@@ -35,8 +37,7 @@ struct Operand {
     int64_t shape[most];
     int64_t strides[most];
 
-    Operand(const Array &a);
-    Operand(DType dtype, std::initializer_list<int64_t> shape);  // dense, C order
+    explicit Operand(const Array &a);
 
     void add(int64_t length, int64_t stride);
     int64_t size() const;
@@ -45,12 +46,16 @@ struct Operand {
     Operand dense() const;
     Operand channels_last() const;
 
-    bool expressible() const;         // as a oneDNN memory descriptor: strides positive, no overlap
-    dnnl::memory::desc desc() const;  // needs expressible()
-    dnnl::memory::desc any() const;   // the shape and type, in the layout that the primitive likes best
+    // Whether the strides are these, but for those along dimensions of length 1.
+    bool agrees(const int64_t *other) const;
+    // Whether oneDNN can describe it: strides positive, no overlap.
+    bool expressible() const;
+    // Strides along dimensions of length 1, which NumPy leaves to chance, as a dense layout has them.
+    Operand normalised() const;
 
-private:
-    Operand() = default;
+    dnnl::memory::desc desc() const;
+    // The shape and type, in the layout that the primitive likes best.
+    dnnl::memory::desc any() const;
 };
 
 // What a plan was made for. Words beyond the capacity are an error of the caller's.
@@ -85,8 +90,8 @@ private:
     struct Port {
         int arg;
         bool is_output;
-        bool copies = false;     // between the user's buffer and the plain one, by copy_strided
-        bool reorders = false;   // between the plain one and the primitive's, by oneDNN
+        bool copies = false;    // between the user's buffer and the plain one, by copy_strided
+        bool reorders = false;  // between the plain one and the primitive's, by oneDNN
         Operand user;
         std::vector<int64_t> plain_strides;
         size_t plain_offset = 0, inner_offset = 0, reorder_offset = 0;
@@ -107,15 +112,16 @@ private:
     std::vector<dnnl_exec_arg_t> args_;
 };
 
-// The plan for a key: a kept one, or what `make` builds. The least recently used of about a thousand are dropped.
+// The plan for a key and a thread count: a kept one, or what `make` builds. The least recently used
+// of some hundreds are dropped.
 std::shared_ptr<Plan> find_plan(const Key &key);
 std::shared_ptr<Plan> keep_plan(const Key &key, std::shared_ptr<Plan> plan);
 
 template <typename Make>
-std::shared_ptr<Plan> plan_for(Key &key, const Make &make) {
+std::shared_ptr<Plan> plan_for(Key &key, int threads, const Make &make) {
     // A primitive divides its work by the threads that there are when it is made.
-    use_num_threads();
-    key.add(get_num_threads());
+    use_threads(threads);
+    key.add(threads);
     if (auto plan = find_plan(key)) return plan;
     try {
         auto plan = std::make_shared<Plan>();

@@ -2,8 +2,8 @@
 #include "kernels/optimizer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
 #include <variant>
 #include <vector>
 
@@ -27,11 +27,14 @@ constexpr int64_t grain = 16384;  // elements worth a thread
 
 // One parameter with what belongs to it.
 struct StepTensor {
-    Array operands[max_operands];
+    void *data[max_operands];
     const void *rule;
-    int64_t begin;      // elements of the parameters before it
-    bool flat;          // all operands are dense and in one order
+    int64_t begin, size;  // elements of the parameters before it, and its own
+    int strided;          // where its arrays are kept if they are not dense or not in one order, else -1
+    bool is_double;
 };
+
+using Operands = std::array<Array, max_operands>;
 
 // A list of arrays that a rule reads (gradients) or updates (everything else).
 struct OperandList {
@@ -40,15 +43,9 @@ struct OperandList {
     bool written;
 };
 
-Array array_at(const nb::handle &list, size_t i, const char *what) {
-    PyObject *item = PyList_Check(list.ptr()) ? PyList_GET_ITEM(list.ptr(), Py_ssize_t(i))
-                                              : PyTuple_GET_ITEM(list.ptr(), Py_ssize_t(i));
-    Array a;
-    if (!view_array(item, a)) {
-        fail_type(std::string(what) + "[" + std::to_string(i) + "] must be a numpy.ndarray, got " +
-                  Py_TYPE(item)->tp_name);
-    }
-    return a;
+nb::handle item_of(nb::handle list, size_t i) {
+    return PyList_Check(list.ptr()) ? PyList_GET_ITEM(list.ptr(), Py_ssize_t(i))
+                                    : PyTuple_GET_ITEM(list.ptr(), Py_ssize_t(i));
 }
 
 size_t length_of(const OperandList &list) {
@@ -71,6 +68,7 @@ public:
             }
         }
         tensors.resize(count);
+        alive.reserve(count * lists.size());
         for (size_t i = 0; i < count; ++i) add(lists, i);
     }
 
@@ -83,14 +81,9 @@ public:
             auto at = std::upper_bound(tensors.begin(), tensors.end(), begin,
                                        [](int64_t b, const StepTensor &t) { return b < t.begin; }) - 1;
             for (; at != tensors.end() && at->begin < end; ++at) {
-                const int64_t size = at->operands[0].size;
-                const int64_t from = std::max<int64_t>(begin - at->begin, 0), to = std::min(end - at->begin, size);
+                const int64_t from = std::max<int64_t>(begin - at->begin, 0), to = std::min(end - at->begin, at->size);
                 if (from >= to) continue;
-                if (at->operands[0].dtype == DType::float32) {
-                    piece(*at, loop32, from, to);
-                } else {
-                    piece(*at, loop64, from, to);
-                }
+                at->is_double ? piece(*at, loop64, from, to) : piece(*at, loop32, from, to);
             }
         };
         if (total <= grain) {
@@ -104,43 +97,60 @@ public:
 private:
     void add(const std::vector<OperandList> &lists, size_t i) {
         StepTensor &t = tensors[i];
-        t.begin = total;
+        Operands &all = scratch;
+        const Array &p = all[0];
         for (int k = 0; k < operands; ++k) {
             const OperandList &list = lists[size_t(k)];
-            Array &a = t.operands[k];
-            a = array_at(list.arrays, i, list.what);
+            Array &a = all[size_t(k)];
+            const nb::handle array = item_of(list.arrays, i);
+            if (!view_array(array.ptr(), a)) {
+                fail_type(std::string(list.what) + "[" + std::to_string(i) + "] must be a numpy.ndarray, got " +
+                          Py_TYPE(array.ptr())->tp_name);
+            }
+            // Another thread may take the array out of its list once the GIL is released.
+            alive.push_back(nb::borrow(array));
             if (k == 0) expect_real(a, list.what);
-            expect_dtype(a, t.operands[0].dtype, list.what);
-            expect_same_shape(a, t.operands[0], list.what);
+            expect_dtype(a, p.dtype, list.what);
+            expect_same_shape(a, p, list.what);
             if (list.written) expect_writeable(a, list.what);
+            t.data[k] = a.data;
         }
-        t.flat = dense(t.operands[0]);
-        for (int k = 1; k < operands; ++k) t.flat = t.flat && same_layout(t.operands[k], t.operands[0]);
-        for (int k = 0; t.flat && k < operands; ++k) {
+        t.begin = total;
+        t.size = p.size;
+        t.is_double = p.dtype == DType::float64;
+        t.strided = -1;
+        total += p.size;
+        bool flat = dense(p);
+        for (int k = 1; k < operands; ++k) flat = flat && same_layout(all[size_t(k)], p);
+        if (!flat && p.size > 0) {
+            t.strided = int(strided.size());
+            strided.push_back(all);
+            return;
+        }
+        for (int k = 0; k < operands; ++k) {
             for (int j = 0; j < k; ++j) {
-                if (written[k] || written[j]) expect_apart(t.operands[k], t.operands[j], lists[size_t(k)].what);
+                if (written[k] || written[j]) expect_apart(all[size_t(k)], all[size_t(j)], lists[size_t(k)].what);
             }
         }
-        total += t.operands[0].size;
     }
 
     template <typename T>
     void piece(const StepTensor &t, StepLoop<T> loop, int64_t begin, int64_t end) const {
-        if (!t.flat) return strided_piece(t, loop, begin, end);
+        if (t.strided >= 0) return strided_piece(strided[size_t(t.strided)], t.rule, loop, begin, end);
         T *at[max_operands];
-        for (int k = 0; k < operands; ++k) at[k] = t.operands[k].as<T>() + begin;
+        for (int k = 0; k < operands; ++k) at[k] = static_cast<T *>(t.data[k]) + begin;
         loop(t.rule, at, end - begin);
     }
 
     // Operands in different orders meet in small buffers, element by element in the order of the shape.
     template <typename T>
-    void strided_piece(const StepTensor &t, StepLoop<T> loop, int64_t begin, int64_t end) const {
+    void strided_piece(const Operands &all, const void *rule, StepLoop<T> loop, int64_t begin, int64_t end) const {
         constexpr int64_t room = 256;
         T buffers[max_operands][room];
         int64_t offsets[max_operands][room];
         T *at[max_operands];
         for (int k = 0; k < operands; ++k) at[k] = buffers[k];
-        const Array &shape = t.operands[0];
+        const Array &shape = all[0];
         int64_t index[max_ndim], rest = begin;
         for (int d = shape.ndim - 1; d >= 0; --d) {
             index[d] = rest % shape.shape[d];
@@ -151,22 +161,25 @@ private:
             for (int64_t i = 0; i < count; ++i) {
                 for (int k = 0; k < operands; ++k) {
                     int64_t offset = 0;
-                    for (int d = 0; d < shape.ndim; ++d) offset += index[d] * t.operands[k].strides[d];
+                    for (int d = 0; d < shape.ndim; ++d) offset += index[d] * all[size_t(k)].strides[d];
                     offsets[k][i] = offset;
-                    buffers[k][i] = t.operands[k].as<const T>()[offset];
+                    buffers[k][i] = all[size_t(k)].as<const T>()[offset];
                 }
                 for (int d = shape.ndim - 1; d >= 0 && ++index[d] == shape.shape[d]; --d) index[d] = 0;
             }
-            loop(t.rule, at, count);
+            loop(rule, at, count);
             for (int k = 0; k < operands; ++k) {
                 if (!written[k]) continue;
-                for (int64_t i = 0; i < count; ++i) t.operands[k].as<T>()[offsets[k][i]] = buffers[k][i];
+                for (int64_t i = 0; i < count; ++i) all[size_t(k)].as<T>()[offsets[k][i]] = buffers[k][i];
             }
             begin += count;
         }
     }
 
     std::vector<StepTensor> tensors;
+    std::vector<Operands> strided;
+    std::vector<nb::object> alive;
+    Operands scratch;
     int operands;
     bool written[max_operands];
     int64_t total = 0;
@@ -187,12 +200,8 @@ void sgd_step(nb::handle params, nb::handle grads, nb::handle momentum_buffers, 
     const bool has_momentum = !momentum_buffers.is_none();
     if (has_momentum) lists.push_back({"sgd_step: momentum_buffers", momentum_buffers, true});
     Step step(lists);
-    const SgdMomentum plain = first ? SgdMomentum::first : SgdMomentum::plain;
-    if (has_momentum && nesterov && first) {
-        fail("sgd_step: the first step with nesterov needs buffers of zeros and first=False");
-    }
-    const SgdMomentum mode = !has_momentum ? SgdMomentum::none : nesterov ? SgdMomentum::nesterov : plain;
-    const SgdRule rule{lr, momentum, dampening, weight_decay, mode, maximize};
+    const SgdMomentum mode = !has_momentum ? SgdMomentum::none : first ? SgdMomentum::first : SgdMomentum::later;
+    const SgdRule rule{lr, momentum, dampening, weight_decay, mode, nesterov, maximize};
     for (size_t i = 0; i < step.size(); ++i) step.set_rule(i, &rule);
     step.run(optimizer_kernels().f32.sgd, optimizer_kernels().f64.sgd);
 }

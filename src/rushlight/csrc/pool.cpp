@@ -1,9 +1,11 @@
-// The pool of large blocks: size classes, a bounded cache of free blocks, the oldest given back first.
+// The pool of large blocks: size classes, a bounded cache of free blocks, the oldest given back
+// first.
 //
-// A fresh page costs more than the arithmetic done in it (the kernel clears it), so a block freed by one array is handed to
-// the next of about its size. Every block starts a page with a header; the user's address follows it within that page.
-// Thus the header of *any* address can be looked for at the start of its page, which is always readable, and a foreign
-// block is told from ours without a table.
+// A fresh page costs more than the arithmetic done in it (the kernel clears it), so a block freed
+// by one array is handed to the next of about its size. Every block starts a page with a header;
+// the user's address follows it within that page. Thus the header of *any* address can be looked
+// for at the start of its page, which is always readable, and a foreign block is told from ours
+// without a table.
 #include "allocator.h"
 
 #include <pthread.h>
@@ -32,16 +34,17 @@ constexpr int class_count = steps * 48;
 struct Header {
     uint64_t magic;
     char *user;
-    size_t capacity;   // bytes from user on
-    size_t mapped;     // bytes of the mapping; 0 where the block came from malloc
+    size_t capacity;  // bytes from user on
+    size_t mapped;    // bytes of the mapping; 0 where the block came from malloc
     int size_class;
     bool cached;
     Header *older, *newer;  // in the order of release, over all classes
     Header *up, *down;      // the stack of one class
 };
 
-// Headers take the first lines of the page; user addresses start at one of a few places after it, so that buffers of
-// one size are not all at the same distance modulo 4096, which makes loads wait for unrelated stores.
+// Headers take the first lines of the page; user addresses start at one of a few places after it,
+// so that buffers of one size are not all at the same distance modulo 4096, which makes loads wait
+// for unrelated stores.
 constexpr size_t first_offset = 128;
 constexpr size_t offset_step = 192;
 constexpr size_t offset_count = 5;
@@ -74,7 +77,8 @@ Pool &pool() {
     static Pool *const instance = [] {
         auto *p = new Pool;
         p->stats.limit = memory_of_machine() / 4;
-        pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
+        pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); },
+                       [] { pool().mutex.unlock(); });
         return p;
     }();
     return *instance;
@@ -100,7 +104,8 @@ Header *header_of(const void *address) {
 
 void *map_aligned(size_t bytes) {
     if (bytes < 2 * huge_page) {
-        void *place = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *place =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return place == MAP_FAILED ? nullptr : place;
     }
     const size_t more = bytes + huge_page;
@@ -153,7 +158,8 @@ void unlink(Pool &p, Header *h) {
     p.stats.cached_blocks -= 1;
 }
 
-// With the mutex held. Returns the chain (through `down`) of blocks that no longer fit in the cache.
+// With the mutex held. Returns the chain (through `down`) of blocks that no longer fit in the
+// cache.
 Header *evict(Pool &p, size_t limit) {
     Header *chain = nullptr;
     while (p.oldest && p.stats.cached_bytes > limit) {

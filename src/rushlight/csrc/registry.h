@@ -17,7 +17,7 @@ struct Registrar {
 }  // namespace rushlight
 
 // RUSHLIGHT_BIND(conv) { m.def("conv_forward", &conv_forward, "x"_a, ...); }
-#define RUSHLIGHT_BIND(name)                                              \
-    static void bind_##name(nanobind::module_ &m);                        \
-    static rushlight::Registrar registrar_##name(bind_##name);            \
+#define RUSHLIGHT_BIND(name)                                   \
+    static void bind_##name(nanobind::module_ &m);             \
+    static rushlight::Registrar registrar_##name(bind_##name); \
     static void bind_##name([[maybe_unused]] nanobind::module_ &m)

@@ -14,8 +14,8 @@ struct Walk {
     int64_t shape[max_ndim], src[max_ndim], dst[max_ndim];
 };
 
-// The dimensions in the order of the destination's memory, the longest stride first; neighbours that lie end to end on both
-// sides become one.
+// The dimensions in the order of the destination's memory, the longest stride first; neighbours
+// that lie end to end on both sides become one.
 Walk plan_walk(int ndim, const int64_t *shape, const int64_t *src, const int64_t *dst) {
     int order[max_ndim];
     int n = 0;
@@ -28,7 +28,8 @@ Walk plan_walk(int ndim, const int64_t *shape, const int64_t *src, const int64_t
     for (int k = 0; k < n; ++k) {
         const int i = order[k];
         const int last = walk.ndim - 1;
-        if (last >= 0 && walk.dst[last] == dst[i] * shape[i] && walk.src[last] == src[i] * shape[i]) {
+        if (last >= 0 && walk.dst[last] == dst[i] * shape[i] &&
+            walk.src[last] == src[i] * shape[i]) {
             walk.shape[last] *= shape[i];
             walk.src[last] = src[i];
             walk.dst[last] = dst[i];
@@ -87,22 +88,32 @@ void copy_walk(const Walk &walk, const T *src, T *dst) {
 
 }  // namespace
 
-void copy_strided(int itemsize, int ndim, const int64_t *shape, const void *src, const int64_t *src_strides, void *dst,
-                  const int64_t *dst_strides) {
+void copy_strided(int itemsize, int ndim, const int64_t *shape, const void *src,
+                  const int64_t *src_strides, void *dst, const int64_t *dst_strides) {
     for (int i = 0; i < ndim; ++i) {
         if (shape[i] == 0) return;
     }
     const Walk walk = plan_walk(ndim, shape, src_strides, dst_strides);
     switch (itemsize) {
-        case 1: return copy_walk(walk, static_cast<const uint8_t *>(src), static_cast<uint8_t *>(dst));
-        case 2: return copy_walk(walk, static_cast<const uint16_t *>(src), static_cast<uint16_t *>(dst));
-        case 4: return copy_walk(walk, static_cast<const uint32_t *>(src), static_cast<uint32_t *>(dst));
-        case 8: return copy_walk(walk, static_cast<const uint64_t *>(src), static_cast<uint64_t *>(dst));
-        default: fail("copy_strided: expected elements of 1, 2, 4 or 8 bytes, got " + std::to_string(itemsize));
+        case 1:
+            return copy_walk(walk, static_cast<const uint8_t *>(src), static_cast<uint8_t *>(dst));
+        case 2:
+            return copy_walk(walk, static_cast<const uint16_t *>(src),
+                             static_cast<uint16_t *>(dst));
+        case 4:
+            return copy_walk(walk, static_cast<const uint32_t *>(src),
+                             static_cast<uint32_t *>(dst));
+        case 8:
+            return copy_walk(walk, static_cast<const uint64_t *>(src),
+                             static_cast<uint64_t *>(dst));
+        default:
+            fail("copy_strided: expected elements of 1, 2, 4 or 8 bytes, got " +
+                 std::to_string(itemsize));
     }
 }
 
-void fill_zero_strided(int itemsize, int ndim, const int64_t *shape, void *dst, const int64_t *dst_strides) {
+void fill_zero_strided(int itemsize, int ndim, const int64_t *shape, void *dst,
+                       const int64_t *dst_strides) {
     const int64_t zero = 0;
     const int64_t still[max_ndim] = {};
     copy_strided(itemsize, ndim, shape, &zero, still, dst, dst_strides);

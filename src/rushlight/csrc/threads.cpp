@@ -32,7 +32,8 @@ int get_num_threads() {
 
 void set_num_threads(int n) {
     if (n < 1 || n > 1024) {
-        throw std::invalid_argument("set_num_threads: expected a count of 1 to 1024, got " + std::to_string(n));
+        throw std::invalid_argument("set_num_threads: expected a count of 1 to 1024, got " +
+                                    std::to_string(n));
     }
     get_num_threads();
     thread_count = n;
@@ -40,7 +41,8 @@ void set_num_threads(int n) {
 
 RUSHLIGHT_BIND(threads) {
     m.def("get_num_threads", &get_num_threads, "Threads used by every kernel.");
-    m.def("set_num_threads", &set_num_threads, nb::arg("n"), "Sets the threads used by every kernel.");
+    m.def("set_num_threads", &set_num_threads, nb::arg("n"),
+          "Sets the threads used by every kernel.");
 }
 
 }  // namespace rushlight

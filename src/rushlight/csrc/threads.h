@@ -10,14 +10,19 @@ namespace rushlight {
 int get_num_threads();
 void set_num_threads(int n);
 
-// OpenMP keeps its thread count per calling thread; every function that reaches oneDNN calls this first.
-inline void use_num_threads() {
-    const int n = get_num_threads();
+// OpenMP keeps its thread count per calling thread; every function that reaches oneDNN sets it
+// first.
+inline void use_threads(int n) {
     if (omp_get_max_threads() != n) omp_set_num_threads(n);
 }
 
-// Calls f(begin, end, thread) over [0, n) in at most `threads` pieces of at least `grain`, with thread < threads.
-// f must not throw.
+// The threads that a number of multiply-adds is worth: a team of them takes microseconds to meet.
+inline int threads_for(int64_t multiply_adds) {
+    return multiply_adds < 200000 ? 1 : get_num_threads();
+}
+
+// Calls f(begin, end, thread) over [0, n) in at most `threads` pieces of at least `grain`, with
+// thread < threads. f must not throw.
 template <typename F>
 void parallel_for(int64_t n, int64_t grain, int threads, const F &f) {
     if (n <= 0) return;
@@ -42,7 +47,8 @@ void parallel_for(int64_t n, int64_t grain, int threads, const F &f) {
 // Calls f(begin, end) over [0, n) on the threads that the setting allows.
 template <typename F>
 void parallel_for(int64_t n, int64_t grain, const F &f) {
-    parallel_for(n, grain, get_num_threads(), [&f](int64_t begin, int64_t end, int) { f(begin, end); });
+    parallel_for(n, grain, get_num_threads(),
+                 [&f](int64_t begin, int64_t end, int) { f(begin, end); });
 }
 
 }  // namespace rushlight

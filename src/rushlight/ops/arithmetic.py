@@ -17,6 +17,7 @@ from .family import (
     computed_wide,
     conj,
     fast_binary,
+    plain_kernel,
     reflected,
     unary,
     write_out,
@@ -64,10 +65,7 @@ def _add_scaled(input: Tensor, other: Tensor, alpha: float) -> Spec:
     return Spec(shape, result_type(input, other))
 
 
-@_add_scaled.kernel("cpu", "cuda")
-@computed_wide
-def _add_scaled_kernel(x, y, alpha):
-    return x + y * alpha
+plain_kernel(_add_scaled, computed_wide(lambda x, y, alpha: x + y * alpha))
 
 
 @_add_scaled.kernel("cpu", when="input.size > 16383 and native.same_order(input, other)", writes=True)
@@ -485,11 +483,7 @@ def _addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float) -> S
     return _common("addcmul", input, tensor1, tensor2)
 
 
-@_addcmul.kernel("cpu", "cuda")
-@computed_wide
-def _addcmul_kernel(x, y, z, value):
-    return x + (y * z if value == 1 else y * value * z)
-
+plain_kernel(_addcmul, computed_wide(lambda x, y, z, value: x + (y * z if value == 1 else y * value * z)))
 
 _addcmul.kernel("cpu", when=_three_alike, writes=True)(_ternary("addcmul"))
 _addcmul.vjp(
@@ -539,14 +533,13 @@ def _addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float) -> S
     return _common("addcdiv", input, tensor1, tensor2)
 
 
-@_addcdiv.kernel("cpu", "cuda")
-@computed_wide
 def _addcdiv_kernel(x, y, z, value):
     if x.dtype.kind in "iub":
         raise TypeError("integers")
     return x + (y / z if value == 1 else y * value / z)
 
 
+plain_kernel(_addcdiv, computed_wide(_addcdiv_kernel))
 _addcdiv.kernel("cpu", when=_three_alike, writes=True)(_ternary("addcdiv"))
 _addcdiv.vjp(
     input=lambda g: g,

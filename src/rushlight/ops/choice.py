@@ -12,7 +12,7 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, fit_number, like, primitive, reject, result_type
 from ..tensor import Tensor, wrap
-from .family import binary, broadcast, gradient, unary, write_out, zero
+from .family import binary, broadcast, constant, gradient, write_out
 
 _HERE = __name__
 
@@ -20,7 +20,7 @@ _HERE = __name__
 # ---- where ------------------------------------------------------------------------------------------
 
 
-@primitive(node_name="WhereBackward0", checks="failure", uniform=False)
+@primitive(node_name="WhereBackward0", checks="failure")
 def _where(condition: Tensor, input: Tensor, other: Tensor) -> Spec:
     """`where` for a bool tensor and two tensors of one dtype."""
     shape = broadcast(input._array.shape, other._array.shape)
@@ -167,8 +167,8 @@ minimum = binary(
 fmax = binary(
     "fmax", np.fmax, "The larger of two elements; the other one if one of them is NaN.",
     vjp=(
-        lambda g, input, other: where((input >= other) | other.isnan(), g, 0.0),
-        lambda g, input, other: where((input >= other) | other.isnan(), 0.0, g),
+        lambda g, input, other: where((input >= other) | (other != other), g, 0.0),
+        lambda g, input, other: where((input >= other) | (other != other), 0.0, g),
     ),
     oracle=lambda x, y: (x + y + abs(x - y)) / 2, check=_no_complex, inplace=False,
     example="[1.0, 5.0], [3.0, 2.0] -> [3., 5.]", module=_HERE,
@@ -177,8 +177,8 @@ fmax = binary(
 fmin = binary(
     "fmin", np.fmin, "The smaller of two elements; the other one if one of them is NaN.",
     vjp=(
-        lambda g, input, other: where((input <= other) | other.isnan(), g, 0.0),
-        lambda g, input, other: where((input <= other) | other.isnan(), 0.0, g),
+        lambda g, input, other: where((input <= other) | (other != other), g, 0.0),
+        lambda g, input, other: where((input <= other) | (other != other), 0.0, g),
     ),
     oracle=lambda x, y: (x + y - abs(x - y)) / 2, check=_no_complex, inplace=False,
     example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]", module=_HERE,
@@ -197,20 +197,14 @@ _clamp_gradient = gradient(
 @primitive(checks="failure", inplace=True, node_name="ClampBackward1")
 def _clamp(input: Tensor, min: Any, max: Any) -> Spec:
     """`clamp` to numbers of the kind of ``input``; None where there is no limit."""
-    if input.dtype.is_complex:
-        raise NotImplementedError("clamp is not supported for complex types")
     return like(input)
 
 
 @_clamp.kernel("cpu", "cuda")
 def _clamp_kernel(xp, x, low, high):
-    # A NumPy number of the array's dtype, because NumPy computes bfloat16 beside a Python number in float32.
-    kind = x.dtype.type
-    out = x if low is None else xp.maximum(x, kind(low))
-    if high is None:
-        return out
+    out = x if low is None else xp.maximum(x, constant(low, x.dtype))
     # A high limit below the low one wins, as in PyTorch.
-    return xp.minimum(out, kind(high))
+    return out if high is None else xp.minimum(out, constant(high, x.dtype))
 
 
 @_clamp.kernel("cpu", when="input.size > 16383 and native.same_order(input, input)", writes=True)
@@ -243,11 +237,6 @@ def _clamp_samples(make):
     yield call(make(0, 3), -0.7, 0.9)
 
 
-@_clamp.rejects
-def _clamp_rejects(make):
-    yield reject(NotImplementedError, "not supported for complex", make(3, dtype=dtypes.complex64), 0.0, 1.0)
-
-
 def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
     """`clamp`, with ``run`` for numbers that the dtype of ``input`` holds."""
     if not isinstance(input, Tensor):
@@ -262,6 +251,8 @@ def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         return _limited_by_tensors(input, low, high)
     target = result_type(input, *[x for x in (low, high) if x is not None])
+    if target.is_complex:
+        raise NotImplementedError("clamp is not supported for complex types")
     inplace = run is not _clamp
     if target is not input.dtype:
         if inplace:

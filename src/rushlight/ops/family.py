@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -24,11 +25,16 @@ from ..tensor import Tensor, values_of, wrap
 bfloat16 = dtypes.bfloat16.numpy
 
 # When the extension's loops take over: below, a call of theirs costs more than it gains.
+# Where a kernel of several steps has a loop, the loop wins at any size.
+COMPACT = "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input))"
 LARGE = "input.size > 16383 and native.same_order(input, input)"
 LARGE_PAIR = (
     "input.size > 16383 and native.same_order(input, input if type(other) in PLAIN_NUMBERS else other)"
 )
-_LARGE_GRADIENT = "grad.size > 16383 and native.same_order(grad, saved)"
+_COMPACT_GRADIENT = (
+    "grad.dtype is native.float32 and saved.dtype is native.float32 and "
+    "(grad.flags.c_contiguous and saved.flags.c_contiguous or native.same_order(grad, saved))"
+)
 
 
 def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
@@ -101,6 +107,14 @@ def conj(x: Any) -> Any:
     return x.conjugate()
 
 
+@lru_cache(1024)
+def constant(value: float, dtype: np.dtype) -> np.ndarray:
+    """A number as an array of ``dtype``, beside which ufuncs are faster than beside a Python number."""
+    made = np.array(value, dtype)
+    made.flags.writeable = False
+    return made
+
+
 def computed_wide(kernel: Callable) -> Callable:
     """A kernel of several steps that computes 16-bit floats in float32 and rounds once, at the end."""
 
@@ -138,7 +152,7 @@ class FloatingOnly(Elementwise):
         return list(values)
 
 
-def _declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
+def declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
     """A function called ``name`` with the code of ``rule`` and its own values of the free names."""
     function = FunctionType(
         rule.__code__, rule.__globals__, name, rule.__defaults__, rule.__closure__
@@ -228,7 +242,7 @@ def unary(
     )  # fmt: skip
     kind = FloatingOnly if floating else Elementwise
     op = kind(
-        _declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
+        declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
     _finish(op, kernel, vjp, oracle, places, names, inplace)
 
@@ -292,7 +306,7 @@ def binary(
     )  # fmt: skip
     kind = FloatingOnly if floating else Elementwise
     op = kind(
-        _declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
+        declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
     _finish(op, kernel, vjp, oracle, places, names, inplace)
 
@@ -308,7 +322,7 @@ def binary(
 
     @op.rejects
     def rejects(make: Callable) -> Any:
-        yield reject(RuntimeError, "must match the size of tensor b (4)", make(3), make(4))
+        yield reject(RuntimeError, "must match the size of tensor b (4)", make(3, dtype=of), make(4, dtype=of))
         yield reject(TypeError, "must be Tensor or a number, not str", make(3), "3")
 
     return op.function
@@ -324,9 +338,7 @@ def _finish(
     inplace: bool,
 ) -> None:
     """The parts that all short forms share."""
-    writes = isinstance(kernel, np.ufunc)
-    for target in ("cpu", "cuda"):
-        op.add_kernel(target, kernel, writes=writes, name=op.name.strip("_"))
+    plain_kernel(op.function, kernel)
     if vjp is not None:
         op.vjp(**dict(zip(op.tensor_names, vjp if isinstance(vjp, tuple) else (vjp,))))
     if oracle is not None:
@@ -335,6 +347,12 @@ def _finish(
         spread(op, places, name)
         if inplace:
             export(op.inplace, places, name + "_")
+
+
+def plain_kernel(function: Callable, kernel: Callable) -> None:
+    """Gives an op the kernel that is right everywhere, as a function of the arrays alone."""
+    for target in ("cpu", "cuda"):
+        function.op.add_kernel(target, kernel, writes=isinstance(kernel, np.ufunc), name=function.op.name.strip("_"))
 
 
 def spread(op: Primitive, places: Sequence[str], name: str) -> None:
@@ -388,17 +406,17 @@ def reflected(function: Callable) -> Callable:
     return method
 
 
-def fast_unary(function: Callable, opcode: str, alpha: float = 0.0, beta: float = 0.0) -> None:
-    """Adds the extension's loop for large dense float32 arrays to an op of one tensor."""
+def fast_unary(function: Callable, opcode: str, when: str = LARGE) -> None:
+    """Adds the extension's loop for dense float32 arrays to an op of one tensor; by default for large ones."""
     code, loop, empty_like = native.extension.UNARY[opcode], native.extension.unary, np.empty_like
 
     def run(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         if out is None:
             out = empty_like(x)
-        loop(code, x, out, alpha, beta)
+        loop(code, x, out)
         return out
 
-    function.op.add_kernel("cpu", run, when=LARGE, writes=True, name="native_" + opcode)
+    function.op.add_kernel("cpu", run, when=when, writes=True, name="native_" + opcode)
 
 
 def fast_binary(function: Callable, opcode: str) -> None:
@@ -424,6 +442,7 @@ def gradient(
     formula: Callable,
     opcode: str | None = None,
     *,
+    settings: Callable = lambda alpha, beta: (alpha, beta),
     values: tuple[float, float] = (0.0, 0.0),
     domain: tuple[float, float] = (-2.0, 2.0),
     module: str = "rushlight.ops.pointwise",
@@ -438,6 +457,7 @@ def gradient(
         kernel: computes it from the arrays of the incoming gradient and of what was saved, and the two values.
         formula: the same over tensors.
         opcode: the extension's loop for large float32 arrays that lie alike.
+        settings: the loop's two values from those of the op.
         values: the two values in samples.
         domain: where the saved tensor lies in samples.
     """
@@ -445,19 +465,17 @@ def gradient(
     def rule(grad: Tensor, saved: Tensor, alpha: float = 0.0, beta: float = 0.0) -> Spec:
         return Spec(grad._array.shape, grad.dtype)
 
-    op = Primitive(_declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure")
-    wide = computed_wide(kernel)
-    for target in ("cpu", "cuda"):
-        op.add_kernel(target, wide, name=name.strip("_"))
+    op = Primitive(declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure")
+    plain_kernel(op.function, computed_wide(kernel))
     if opcode is not None:
         code, loop, empty_like = native.extension.BINARY[opcode], native.extension.binary, np.empty_like
 
         def run(g: np.ndarray, saved: np.ndarray, alpha: float, beta: float) -> np.ndarray:
             out = empty_like(g)
-            loop(code, g, saved, out, alpha, beta)
+            loop(code, g, saved, out, *settings(alpha, beta))
             return out
 
-        op.add_kernel("cpu", run, when=_LARGE_GRADIENT, name="native_" + opcode)
+        op.add_kernel("cpu", run, when=_COMPACT_GRADIENT, name="native_" + opcode)
 
     @op.samples
     def samples(make: Callable) -> Any:

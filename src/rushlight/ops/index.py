@@ -20,7 +20,7 @@ from ..primitive import Number, Spec, call, exported, is_channels_last, primitiv
 from ..tensor import Tensor, values_of, wrap
 from .creation import array_of
 from .family import broadcast
-from .view import item_at, sliced, whole, with_new_dims
+from .part import item_at, sliced, whole, with_new_dims
 from .write import copy_, element, fill_, fill_where
 
 _PLAIN = (int, type(None))

@@ -10,7 +10,8 @@ from ..dtypes import can_cast
 from ..primitive import Spec, call, exported, is_channels_last, primitive, reject, result_type
 from ..tensor import Tensor
 from .creation import write_out, zeros
-from .view import item_at, reshape, split, wrap_dim
+from .part import item_at, split
+from .view import reshape, wrap_dim
 
 
 @primitive(node_name="CatBackward0")

@@ -12,6 +12,7 @@ from ..primitive import exported
 from ..tensor import Tensor
 from .choice import where
 from .family import (
+    COMPACT,
     binary,
     computed_wide,
     conj,
@@ -91,7 +92,7 @@ rsqrt = unary(
     vjp=lambda g, out: _rsqrt_gradient(g, out), oracle=lambda x: x**-0.5, domain=(0.1, 4.0),
     example="[4.0, 0.25] -> [0.5000, 2.0000]", module=_HERE,
 )  # fmt: skip
-fast_unary(rsqrt, "rsqrt")
+fast_unary(rsqrt, "rsqrt", COMPACT)
 
 reciprocal = unary(
     "reciprocal", np.reciprocal, "``1 / input``.", vjp=lambda g, out: -g * conj(out * out),
@@ -343,7 +344,7 @@ sigmoid = unary(
     vjp=lambda g, out: _sigmoid_gradient(g, out), oracle=lambda x: (np.tanh(x / 2) + 1) / 2,
     example="[0.0, 2.0] -> [0.5000, 0.8808]", places=("torch", "Tensor"), module=_HERE,
 )  # fmt: skip
-fast_unary(sigmoid, "sigmoid")
+fast_unary(sigmoid, "sigmoid", COMPACT)
 
 _tanh_gradient = gradient(
     "_tanh_gradient", lambda g, out, a, b: g * (1 - out * out), lambda g, out, a, b: g * conj(1 - out * out),

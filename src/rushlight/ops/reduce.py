@@ -45,4 +45,5 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
 @exported("torch", "Tensor")
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of all elements."""
-    return _sum(input, tuple(range(input._array.ndim)), keepdim)
+    dims = tuple(range(input._array.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    return _sum(input, dims, keepdim)

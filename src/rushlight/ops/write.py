@@ -15,7 +15,7 @@ from ..primitive import Number, Spec, call, exported, like, primitive, reject
 from ..tensor import MetaArray, Tensor, values_of, wrap
 from .convert import cast_array
 from .family import broadcast
-from .view import whole
+from .part import whole
 
 _LIMITS = {
     d: (np.iinfo(d.numpy).min, np.iinfo(d.numpy).max) for d in dtypes.ALL if d.rank == dtypes.INTEGRAL

@@ -26,8 +26,8 @@ inline void write(float v, uint16_t *out) {
 // Sums run in float over this many rows, and from there on in double.
 constexpr int64_t rows_in_float = 256;
 
-void flush(int64_t channels, float *__restrict first, float *__restrict second, double *__restrict firsts,
-           double *__restrict seconds) {
+void flush(int64_t channels, float *__restrict first, float *__restrict second,
+           double *__restrict firsts, double *__restrict seconds) {
     for (int64_t c = 0; c < channels; ++c) {
         firsts[c] += double(first[c]);
         seconds[c] += double(second[c]);
@@ -36,8 +36,8 @@ void flush(int64_t channels, float *__restrict first, float *__restrict second, 
 }
 
 template <int R, typename T>
-void add_moments(int64_t channels, const T *__restrict x, int64_t stride, const float *__restrict shift,
-                 float *__restrict first, float *__restrict second) {
+void add_moments(int64_t channels, const T *__restrict x, int64_t stride,
+                 const float *__restrict shift, float *__restrict first, float *__restrict second) {
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
         const float zero = shift[c];
@@ -54,8 +54,8 @@ void add_moments(int64_t channels, const T *__restrict x, int64_t stride, const 
 }
 
 template <typename T>
-void moments(int64_t rows, int64_t channels, const T *x, int64_t x_stride, const float *shift, double *sums,
-             double *squares, float *scratch) {
+void moments(int64_t rows, int64_t channels, const T *x, int64_t x_stride, const float *shift,
+             double *sums, double *squares, float *scratch) {
     float *first = scratch, *second = scratch + channels;
     memset(scratch, 0, size_t(2 * channels) * sizeof(float));
     int64_t r = 0;
@@ -63,24 +63,26 @@ void moments(int64_t rows, int64_t channels, const T *x, int64_t x_stride, const
         add_moments<8>(channels, x + r * x_stride, x_stride, shift, first, second);
         if ((r + 8) % rows_in_float == 0) flush(channels, first, second, sums, squares);
     }
-    for (; r < rows; ++r) add_moments<1>(channels, x + r * x_stride, x_stride, shift, first, second);
+    for (; r < rows; ++r)
+        add_moments<1>(channels, x + r * x_stride, x_stride, shift, first, second);
     flush(channels, first, second, sums, squares);
 }
 
 template <typename T>
-void normalize(int64_t rows, int64_t channels, const T *x, int64_t x_stride, const float *mean, const float *scale,
-               const float *bias, T *out, int64_t out_stride) {
+void normalize(int64_t rows, int64_t channels, const T *x, int64_t x_stride, const float *mean,
+               const float *scale, const float *bias, T *out, int64_t out_stride) {
     for (int64_t r = 0; r < rows; ++r) {
         const T *from = x + r * x_stride;
         T *__restrict to = out + r * out_stride;
-        for (int64_t c = 0; c < channels; ++c) write((read(from[c]) - mean[c]) * scale[c] + bias[c], to + c);
+        for (int64_t c = 0; c < channels; ++c)
+            write((read(from[c]) - mean[c]) * scale[c] + bias[c], to + c);
     }
 }
 
 template <int R, typename T>
-void add_gradient_moments(int64_t channels, const T *__restrict g, int64_t g_stride, const T *__restrict x,
-                          int64_t x_stride, const float *__restrict mean, float *__restrict first,
-                          float *__restrict second) {
+void add_gradient_moments(int64_t channels, const T *__restrict g, int64_t g_stride,
+                          const T *__restrict x, int64_t x_stride, const float *__restrict mean,
+                          float *__restrict first, float *__restrict second) {
 #pragma omp simd
     for (int64_t c = 0; c < channels; ++c) {
         const float zero = mean[c];
@@ -97,37 +99,41 @@ void add_gradient_moments(int64_t channels, const T *__restrict g, int64_t g_str
 }
 
 template <typename T>
-void gradient_moments(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const T *x, int64_t x_stride,
-                      const float *mean, double *sums, double *dots, float *scratch) {
+void gradient_moments(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const T *x,
+                      int64_t x_stride, const float *mean, double *sums, double *dots,
+                      float *scratch) {
     float *first = scratch, *second = scratch + channels;
     memset(scratch, 0, size_t(2 * channels) * sizeof(float));
     int64_t r = 0;
     for (; r + 8 <= rows; r += 8) {
-        add_gradient_moments<8>(channels, g + r * g_stride, g_stride, x + r * x_stride, x_stride, mean, first, second);
+        add_gradient_moments<8>(channels, g + r * g_stride, g_stride, x + r * x_stride, x_stride,
+                                mean, first, second);
         if ((r + 8) % rows_in_float == 0) flush(channels, first, second, sums, dots);
     }
     for (; r < rows; ++r) {
-        add_gradient_moments<1>(channels, g + r * g_stride, g_stride, x + r * x_stride, x_stride, mean, first, second);
+        add_gradient_moments<1>(channels, g + r * g_stride, g_stride, x + r * x_stride, x_stride,
+                                mean, first, second);
     }
     flush(channels, first, second, sums, dots);
 }
 
 template <typename T>
-void gradient(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const T *x, int64_t x_stride,
-              const float *mean, const float *scale, const float *slope, const float *offset, T *gx,
-              int64_t gx_stride) {
+void gradient(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const T *x,
+              int64_t x_stride, const float *mean, const float *scale, const float *slope,
+              const float *offset, T *gx, int64_t gx_stride) {
     for (int64_t r = 0; r < rows; ++r) {
         const T *from = g + r * g_stride, *at = x + r * x_stride;
         T *__restrict to = gx + r * gx_stride;
         for (int64_t c = 0; c < channels; ++c) {
-            write(read(from[c]) * scale[c] - (read(at[c]) - mean[c]) * slope[c] - offset[c], to + c);
+            write(read(from[c]) * scale[c] - (read(at[c]) - mean[c]) * slope[c] - offset[c],
+                  to + c);
         }
     }
 }
 
 template <typename T>
-void scale_rows(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const float *scale, T *gx,
-                int64_t gx_stride) {
+void scale_rows(int64_t rows, int64_t channels, const T *g, int64_t g_stride, const float *scale,
+                T *gx, int64_t gx_stride) {
     for (int64_t r = 0; r < rows; ++r) {
         const T *from = g + r * g_stride;
         T *__restrict to = gx + r * gx_stride;
@@ -137,8 +143,9 @@ void scale_rows(int64_t rows, int64_t channels, const T *g, int64_t g_stride, co
 
 }  // namespace
 
-RUSHLIGHT_KERNELS(BatchNormKernels, batch_norm_kernels) {
+RUSHLIGHT_KERNELS(BatchNormKernels, batch_norm_kernels){
     {moments<float>, normalize<float>, gradient_moments<float>, gradient<float>, scale_rows<float>},
-    {moments<uint16_t>, normalize<uint16_t>, gradient_moments<uint16_t>, gradient<uint16_t>, scale_rows<uint16_t>}};
+    {moments<uint16_t>, normalize<uint16_t>, gradient_moments<uint16_t>, gradient<uint16_t>,
+     scale_rows<uint16_t>}};
 
 }  // namespace rushlight

@@ -16,6 +16,7 @@ constexpr int lanes = 8, block_rows = 2;  // half the registers
 constexpr int lanes = 4, block_rows = 2;
 #endif
 constexpr int block_columns = 5;
+constexpr int outer_width = block_rows;  // vectors of columns beside five rows
 
 typedef float Vector __attribute__((vector_size(lanes * sizeof(float))));
 
@@ -87,7 +88,8 @@ void block(const Product &p, int64_t m, int64_t n) {
     }
     for (int c = 0; c < C; ++c) {
         const float shift = p.bias ? p.bias[(n + c) * p.bias_stride] : 0.0f;
-        for (int r = 0; r < R; ++r) p.out[(m + r) * p.out_stride + (n + c) * p.out_step] = sum(acc[r][c]) + shift;
+        for (int r = 0; r < R; ++r)
+            p.out[(m + r) * p.out_stride + (n + c) * p.out_step] = sum(acc[r][c]) + shift;
     }
 }
 
@@ -104,17 +106,20 @@ void block_row(const Product &p, int64_t m, int64_t columns) {
     }
 }
 
-void nt(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_stride, const float *b,
-        int64_t b_stride, const float *bias, int64_t bias_stride, float *out, int64_t out_stride, int64_t out_step) {
-    const Product p = {depth, a, a_stride, b, b_stride, bias, bias_stride, out, out_stride, out_step};
+void nt(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_stride,
+        const float *b, int64_t b_stride, const float *bias, int64_t bias_stride, float *out,
+        int64_t out_stride, int64_t out_step) {
+    const Product p = {depth, a,           a_stride, b,          b_stride,
+                       bias,  bias_stride, out,      out_stride, out_step};
     int64_t m = 0;
     for (; m + block_rows <= rows; m += block_rows) block_row<block_rows>(p, m, columns);
     for (; m < rows; ++m) block_row<1>(p, m, columns);
 }
 
-// Eight rows of b at a time: out stays in the nearest cache, and is read and written once for each eight.
-void row(int64_t columns, int64_t depth, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
-         const float *bias, int64_t bias_stride, float *out) {
+// Eight rows of b at a time: out stays in the nearest cache, and is read and written once for each
+// eight.
+void row(int64_t columns, int64_t depth, const float *a, int64_t a_stride, const float *b,
+         int64_t b_stride, const float *bias, int64_t bias_stride, float *out) {
     for (int64_t n = 0; n < columns; ++n) out[n] = bias ? bias[n * bias_stride] : 0.0f;
     int64_t k = 0;
     for (; k + 8 <= depth; k += 8) {
@@ -143,7 +148,74 @@ void row(int64_t columns, int64_t depth, const float *a, int64_t a_stride, const
     }
 }
 
-void column_sums(int64_t rows, int64_t columns, const float *a, int64_t a_stride, float *out, int64_t out_step) {
+struct Outer {
+    int64_t depth;
+    const float *a;
+    int64_t a_stride, a_step;
+    const float *b;
+    int64_t b_stride;
+    const float *bias;
+    int64_t bias_stride;
+    float *out;
+    int64_t out_stride;
+};
+
+// R rows and W vectors of columns at n; the last vector may be cut to `rest` columns.
+template <int R, int W>
+void outer_block(const Outer &p, int64_t m, int64_t n, int64_t rest) {
+    Vector acc[R][W] = {};
+    const float *a = p.a + m * p.a_stride;
+    for (int64_t k = 0; k < p.depth; ++k) {
+        const float *row = p.b + k * p.b_stride + n;
+        Vector right[W];
+        for (int w = 0; w < W; ++w)
+            right[w] =
+                w == W - 1 && rest ? load_part(row + w * lanes, rest) : load(row + w * lanes);
+        for (int r = 0; r < R; ++r) {
+            const float left = a[r * p.a_stride + k * p.a_step];
+            for (int w = 0; w < W; ++w) acc[r][w] += left * right[w];
+        }
+    }
+    for (int r = 0; r < R; ++r) {
+        float *to = p.out + (m + r) * p.out_stride + n;
+        for (int w = 0; w < W; ++w) {
+            float part[lanes];
+            store(part, acc[r][w]);
+            const int64_t count = w == W - 1 && rest ? rest : lanes;
+            for (int64_t i = 0; i < count; ++i) {
+                const int64_t column = w * lanes + i;
+                to[column] = part[i] + (p.bias ? p.bias[(n + column) * p.bias_stride] : 0.0f);
+            }
+        }
+    }
+}
+
+template <int R>
+void outer_rows(const Outer &p, int64_t m, int64_t columns) {
+    int64_t n = 0;
+    for (; n + outer_width * lanes <= columns; n += outer_width * lanes)
+        outer_block<R, outer_width>(p, m, n, 0);
+    for (; n + lanes <= columns; n += lanes) outer_block<R, 1>(p, m, n, 0);
+    if (n < columns) outer_block<R, 1>(p, m, n, columns - n);
+}
+
+void few_rows(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t a_stride,
+              int64_t a_step, const float *b, int64_t b_stride, const float *bias,
+              int64_t bias_stride, float *out, int64_t out_stride) {
+    const Outer p = {depth, a, a_stride, a_step, b, b_stride, bias, bias_stride, out, out_stride};
+    int64_t m = 0;
+    for (; m + 5 <= rows; m += 5) outer_rows<5>(p, m, columns);
+    switch (rows - m) {
+        case 4: return outer_rows<4>(p, m, columns);
+        case 3: return outer_rows<3>(p, m, columns);
+        case 2: return outer_rows<2>(p, m, columns);
+        case 1: return outer_rows<1>(p, m, columns);
+        default: return;
+    }
+}
+
+void column_sums(int64_t rows, int64_t columns, const float *a, int64_t a_stride, float *out,
+                 int64_t out_step) {
     int64_t n = 0;
     for (; n + lanes <= columns; n += lanes) {
         Vector acc[4] = {};
@@ -167,6 +239,6 @@ void column_sums(int64_t rows, int64_t columns, const float *a, int64_t a_stride
 
 }  // namespace
 
-RUSHLIGHT_KERNELS(DotGemmKernels, dot_gemm_kernels) {nt, row, column_sums};
+RUSHLIGHT_KERNELS(DotGemmKernels, dot_gemm_kernels){nt, row, few_rows, column_sums};
 
 }  // namespace rushlight

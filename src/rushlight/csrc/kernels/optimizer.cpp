@@ -14,41 +14,41 @@ RL_INLINE T gradient_of(T g, T p, T sign, T decay) {
 
 // Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", as PyTorch words it: the
 // learning rate is outside of the momentum.
-template <SgdMomentum Mode, bool Decay, typename T>
+template <SgdMomentum Mode, bool Nesterov, bool Decay, typename T>
 void sgd_loop(const SgdRule &rule, T *p, const T *g, T *buffer, int64_t n) {
     const T lr = T(rule.lr), momentum = T(rule.momentum), share = T(1.0 - rule.dampening);
     const T decay = T(rule.weight_decay), sign = rule.maximize ? T(-1) : T(1);
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {
         T d = gradient_of<Decay>(g[i], p[i], sign, decay);
-        if (Mode == SgdMomentum::first) buffer[i] = d;
-        if (Mode == SgdMomentum::plain || Mode == SgdMomentum::nesterov) {
-            const T b = momentum * buffer[i] + share * d;
+        if (Mode != SgdMomentum::none) {
+            const T b = Mode == SgdMomentum::first ? d : momentum * buffer[i] + share * d;
             buffer[i] = b;
-            d = Mode == SgdMomentum::nesterov ? d + momentum * b : b;
+            d = Nesterov ? d + momentum * b : b;
         }
         p[i] -= lr * d;
     }
 }
 
-template <bool Decay, typename T>
-void sgd_by_mode(const SgdRule &rule, T *p, const T *g, T *buffer, int64_t n) {
+template <bool Nesterov, bool Decay, typename T>
+void sgd_by_mode(const SgdRule &rule, T *const *operands, int64_t n) {
+    T *p = operands[0];
+    const T *g = operands[1];
     switch (rule.mode) {
-        case SgdMomentum::none: return sgd_loop<SgdMomentum::none, Decay>(rule, p, g, buffer, n);
-        case SgdMomentum::first: return sgd_loop<SgdMomentum::first, Decay>(rule, p, g, buffer, n);
-        case SgdMomentum::plain: return sgd_loop<SgdMomentum::plain, Decay>(rule, p, g, buffer, n);
-        case SgdMomentum::nesterov: return sgd_loop<SgdMomentum::nesterov, Decay>(rule, p, g, buffer, n);
+        case SgdMomentum::none: return sgd_loop<SgdMomentum::none, false, Decay, T>(rule, p, g, nullptr, n);
+        case SgdMomentum::first: return sgd_loop<SgdMomentum::first, Nesterov, Decay>(rule, p, g, operands[2], n);
+        case SgdMomentum::later: return sgd_loop<SgdMomentum::later, Nesterov, Decay>(rule, p, g, operands[2], n);
     }
 }
 
 template <typename T>
 void sgd(const void *numbers, T *const *operands, int64_t n) {
     const SgdRule &rule = *static_cast<const SgdRule *>(numbers);
-    T *buffer = rule.mode == SgdMomentum::none ? nullptr : operands[2];
-    if (rule.weight_decay != 0) {
-        sgd_by_mode<true>(rule, operands[0], operands[1], buffer, n);
+    const bool decay = rule.weight_decay != 0;
+    if (rule.nesterov) {
+        decay ? sgd_by_mode<true, true>(rule, operands, n) : sgd_by_mode<true, false>(rule, operands, n);
     } else {
-        sgd_by_mode<false>(rule, operands[0], operands[1], buffer, n);
+        decay ? sgd_by_mode<false, true>(rule, operands, n) : sgd_by_mode<false, false>(rule, operands, n);
     }
 }
 
@@ -58,14 +58,16 @@ template <bool Decay, bool Amsgrad, typename T>
 void adam_loop(const AdamRule &rule, T *p, const T *g, T *mean, T *square, T *largest, int64_t n) {
     const T decay = T(rule.weight_decay), sign = rule.maximize ? T(-1) : T(1);
     const T keep = rule.decoupled ? T(1.0 - rule.lr * rule.weight_decay) : T(1);
-    const T share1 = T(1.0 - rule.beta1), beta2 = T(rule.beta2), share2 = T(1.0 - rule.beta2), eps = T(rule.eps);
+    const T beta1 = T(rule.beta1), share1 = T(1.0 - rule.beta1);
+    const T beta2 = T(rule.beta2), share2 = T(1.0 - rule.beta2), eps = T(rule.eps);
     const T step = T(rule.lr / rule.correction1);
     // A product: a second division would take longer than the memory does.
     const T scale = T(1.0 / __builtin_sqrt(rule.correction2));
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {
         const T d = gradient_of<Decay>(g[i], p[i], sign, decay);
-        const T m = mean[i] + share1 * (d - mean[i]);
+        // From the nearer end, so that beta1 = 0 gives the gradient itself.
+        const T m = share1 < T(0.5) ? mean[i] + share1 * (d - mean[i]) : d - beta1 * (d - mean[i]);
         T v = beta2 * square[i] + share2 * d * d;
         mean[i] = m;
         square[i] = v;

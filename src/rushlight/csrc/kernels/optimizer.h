@@ -12,12 +12,12 @@ namespace rushlight {
 
 constexpr int max_operands = 6;
 
-enum class SgdMomentum : int { none, first, plain, nesterov };
+enum class SgdMomentum : int { none, first, later };  // `first` fills the buffer
 
 struct SgdRule {
     double lr, momentum, dampening, weight_decay;
     SgdMomentum mode;
-    bool maximize;
+    bool nesterov, maximize;
 };
 
 struct AdamRule {

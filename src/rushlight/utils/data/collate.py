@@ -1,0 +1,198 @@
+"""Batches out of samples: tensors are stacked, containers keep their structure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...dtypes import float64
+from ...ops.creation import as_tensor, tensor
+from ...ops.join import stack
+from ...tensor import Tensor
+
+# NumPy values of these kinds (text, bytes, objects, records) have no tensor.
+_KINDS_WITHOUT_TENSOR = "SUOV"
+
+
+def default_collate(batch: Any) -> Any:
+    """A list of samples as one batch, what ``DataLoader`` does if it is given no ``collate_fn``.
+
+    Tensors and NumPy arrays are stacked along a new first dimension. Numbers become a tensor: ints int64,
+    floats float64. Text stays a list. Mappings, named tuples and sequences keep their structure, with a
+    batch at each place; a tuple becomes a list.
+
+    Args:
+        batch: at least one sample; all of the same structure, and with equal shapes.
+
+    Raises:
+        RuntimeError: shapes or lengths differ.
+        TypeError: something is neither tensor, array, number, text nor container.
+        KeyError: a sample lacks a key that the first one has.
+        IndexError: the batch is empty.
+
+    >>> default_collate([(rushlight.tensor([1.0]), 3), (rushlight.tensor([2.0]), 4)])
+    [tensor([[1.],
+            [2.]]), tensor([3, 4])]
+    >>> default_collate([{"name": "a", "label": 0}, {"name": "b", "label": 1}])
+    {'name': ['a', 'b'], 'label': tensor([0, 1])}
+    """
+    return _collate(batch, "")
+
+
+def _collate(batch: Any, place: str) -> Any:
+    """`default_collate` of what stands in each sample at ``place``, such as ``['image'][0]``."""
+    if not len(batch):
+        raise IndexError("default_collate: the batch is empty; it needs at least one sample")
+    first = batch[0]
+    if isinstance(first, Tensor):
+        return _stacked(batch, place)
+    if isinstance(first, np.ndarray):
+        return _stacked([_tensor_of(x, i, place) for i, x in enumerate(batch)], place)
+    if isinstance(first, (str, bytes)):
+        return batch
+    if isinstance(first, np.generic):
+        if first.dtype.kind in _KINDS_WITHOUT_TENSOR + "Mm":
+            raise _no_batch(type(first), 0, place)
+        return as_tensor(batch)
+    if isinstance(first, float):
+        _check_numbers(batch, place)
+        return tensor(batch, dtype=float64)
+    if isinstance(first, int):
+        _check_numbers(batch, place)
+        return tensor(batch)
+    if isinstance(first, Mapping):
+        return _collated_mapping(batch, first, place)
+    if isinstance(first, Sequence):
+        return _collated_sequence(batch, first, place)
+    raise _no_batch(type(first), 0, place)
+
+
+def _stacked(batch: Sequence[Tensor], place: str) -> Tensor:
+    shape = batch[0].shape
+    for i, x in enumerate(batch):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"default_collate: expected Tensor as element {i} in argument 0, but got "
+                f"{type(x).__name__}: sample 0 of the batch has a tensor{_at(place)}, sample {i} has not"
+            )
+        if x.shape != shape:
+            raise RuntimeError(
+                f"default_collate: stack expects each tensor to be equal size, but got {list(shape)} "
+                f"at entry 0 and {list(x.shape)} at entry {i} of the batch{_at(place)}; "
+                "make the shapes equal in the dataset (crop, resize, pad), or pass a collate_fn"
+            )
+    return stack(batch, 0)
+
+
+def _tensor_of(x: Any, i: int, place: str) -> Tensor:
+    if isinstance(x, np.ndarray) and x.dtype.kind in _KINDS_WITHOUT_TENSOR:
+        raise _no_batch(x.dtype, i, place)
+    return as_tensor(x)
+
+
+def _check_numbers(batch: Sequence[Any], place: str) -> None:
+    if {float, int, bool}.issuperset(map(type, batch)):
+        return
+    for i, x in enumerate(batch):
+        if not isinstance(x, (float, int, np.number, np.bool_, Tensor)):
+            raise TypeError(
+                f"default_collate: sample 0 of the batch has a number{_at(place)}, "
+                f"but sample {i} has {type(x).__name__}; make them alike in the dataset"
+            )
+
+
+def _collated_mapping(batch: Sequence[Any], first: Mapping, place: str) -> Any:
+    columns = {}
+    for key in first:
+        for i, sample in enumerate(batch):
+            if not isinstance(sample, Mapping):
+                raise TypeError(
+                    f"default_collate: sample 0 of the batch is a {type(first).__name__}{_at(place)}, "
+                    f"but sample {i} is {type(sample).__name__}; make them alike in the dataset"
+                )
+            if key not in sample:
+                raise KeyError(key, f"sample {i} of the batch lacks this key, sample 0 has it")
+        columns[key] = _collate([sample[key] for sample in batch], f"{place}[{key!r}]")
+    return _rebuilt_mapping(first, columns)
+
+
+def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str) -> Any:
+    for i, sample in enumerate(batch):
+        if not isinstance(sample, Sequence) or isinstance(sample, (str, bytes)):
+            raise TypeError(
+                f"default_collate: sample 0 of the batch is a {type(first).__name__}{_at(place)}, "
+                f"but sample {i} is {type(sample).__name__}; make them alike in the dataset"
+            )
+        if len(sample) != len(first):
+            raise RuntimeError(
+                "each element in list of batch should be of equal size: sample 0 of the batch has "
+                f"{len(first)} elements{_at(place)}, sample {i} has {len(sample)}; make the lengths "
+                "equal in the dataset, or pass a collate_fn"
+            )
+    columns = [_collate(list(c), f"{place}[{k}]") for k, c in enumerate(zip(*batch))]
+    return _rebuilt_sequence(first, columns)
+
+
+def default_convert(data: Any) -> Any:
+    """NumPy arrays and scalars as tensors, through containers; all else stays what it is.
+
+    What ``DataLoader`` does to each sample with ``batch_size=None`` if it is given no ``collate_fn``.
+
+    >>> default_convert({"x": np.array([1.5, 2.5]), "name": "a"})
+    {'x': tensor([1.5000, 2.5000], dtype=rushlight.float64), 'name': 'a'}
+    """
+    if isinstance(data, (Tensor, str, bytes)):
+        return data
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data if data.dtype.kind in _KINDS_WITHOUT_TENSOR else as_tensor(data)
+    if isinstance(data, Mapping):
+        return _rebuilt_mapping(data, {key: default_convert(data[key]) for key in data})
+    if isinstance(data, Sequence):
+        return _rebuilt_sequence(data, [default_convert(element) for element in data])
+    return data
+
+
+def _rebuilt_mapping(like: Mapping, values: dict) -> Any:
+    """``values`` in a mapping of the type of ``like``, with the state that ``like`` has besides them."""
+    if type(like) is dict:
+        return values
+    try:
+        if isinstance(like, MutableMapping):
+            made = copy.copy(like)
+            made.update(values)
+            return made
+        return type(like)(values)
+    except TypeError:
+        return values
+
+
+def _rebuilt_sequence(like: Sequence, values: list) -> Any:
+    """``values`` in a sequence of the type of ``like``; in a list for a tuple, or where that fails."""
+    if type(like) is list or type(like) is tuple:
+        return values
+    if isinstance(like, tuple):
+        return type(like)(*values) if hasattr(like, "_fields") else values
+    try:
+        if isinstance(like, MutableSequence):
+            made = copy.copy(like)
+            for i, value in enumerate(values):
+                made[i] = value
+            return made
+        return type(like)(values)
+    except TypeError:
+        return values
+
+
+def _no_batch(found: Any, i: int, place: str) -> TypeError:
+    return TypeError(
+        "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; "
+        f"found {found} in sample {i} of the batch{_at(place)}; "
+        "convert it in the dataset, or pass a collate_fn"
+    )
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""

@@ -1,0 +1,90 @@
+"""The short road for tensors: a whole batch of a `TensorDataset` by one index operation per tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...autograd.views import history
+from ...tensor import MetaArray, Tensor, values_of, wrap
+from .dataset import Subset, TensorDataset
+
+
+def are_all_of(dataset: Any) -> bool:
+    """Whether the samples of ``dataset`` are rows of tensors: a `TensorDataset`, or a `Subset` of one."""
+    while type(dataset) is Subset:
+        dataset = dataset.dataset
+    return type(dataset) is TensorDataset
+
+
+def taken(dataset: Any, index: Any) -> list[Tensor] | None:
+    """What ``default_collate`` makes of the samples at ``index``.
+
+    Args:
+        dataset: one for which `are_all_of` holds.
+        index: a list or an int64 array of indices, or a slice with a start and a stop.
+
+    Returns:
+        None where this road would not give just that, or an error: the samples must be read one by one.
+    """
+    while type(dataset) is Subset:
+        index = _inner_index(dataset.indices, index)
+        dataset = dataset.dataset
+    if type(index) is not slice and type(index) is not np.ndarray:
+        index = _as_array(index)
+    if index is None:
+        return None
+    batch = []
+    for tensor in dataset.tensors:
+        if (
+            type(tensor) is not Tensor
+            or type(tensor._array) is MetaArray
+            or history(tensor) is not None
+        ):
+            return None
+        array = values_of(tensor)
+        if type(index) is slice:
+            if index.stop > len(array):
+                return None
+            batch.append(wrap(array[index].copy()))
+            continue
+        try:
+            # take() would first make a contiguous copy of the whole of another array.
+            chosen = array.take(index, 0) if array.flags.c_contiguous else array[index]
+        except IndexError:
+            return None
+        batch.append(wrap(np.ascontiguousarray(chosen)))
+    return batch
+
+
+def _inner_index(indices: Any, index: Any) -> Any:
+    """The indices into the whole dataset for those into a subset; None if they are not plain."""
+    if type(indices) is Tensor:
+        indices = values_of(indices)
+    if type(index) is slice:
+        if index.stop > len(indices):
+            return None
+        if type(indices) is list or type(indices) is np.ndarray:
+            return _as_array(indices[index])
+        index = range(index.start, index.stop)
+    elif type(index) is np.ndarray:
+        index = index.tolist()
+    if index is None:
+        return None
+    try:
+        return _as_array([indices[i] for i in index])
+    except (IndexError, TypeError):
+        return None
+
+
+def _as_array(index: Any) -> np.ndarray | None:
+    """``index`` as an array of indices; None if it holds anything but ints."""
+    if type(index) is list and {int, np.int64}.issuperset(map(type, index)):
+        try:
+            index = np.array(index)
+        except OverflowError:
+            return None
+    if type(index) is np.ndarray and index.dtype == np.int64 and index.ndim == 1 and index.size:
+        return index
+    return None
