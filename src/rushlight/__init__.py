@@ -66,7 +66,10 @@ globals().update(_aliases)
 globals().update(_exports["torch"])
 
 from . import backends, cuda, mps, nn, optim, serialization, testing, utils  # noqa: E402
+from . import debug as _debug  # noqa: E402
 from .version import __version__  # noqa: E402
+
+_debug.start()
 
 e = _math.e
 inf = _math.inf

@@ -23,7 +23,6 @@ from __future__ import annotations
 import functools
 import inspect
 import linecache
-import numbers
 import warnings
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
@@ -33,19 +32,29 @@ import numpy as np
 
 from . import config, road
 from . import dtypes
-from .autograd.graph import Node, Output, next_number
+from .autograd.graph import Node, next_number
 from .autograd.modes import state
 from .autograd.views import View, advance, check_writable, history, rewrite
 from .backend import native
+from .operands import PLAIN_NUMBERS, Number, fit_number, result_type
+from .results import (
+    NOT_DIFFERENTIABLE,
+    Saved,
+    as_array,
+    attach_outputs,
+    check_version,
+    check_versions,
+    hides_order,
+    is_channels_last,  # noqa: F401 - ops find it here
+    unpack,
+    version_of,
+    wrap_all,
+)
 from .road import OPERAND, OPTIONAL, TENSOR, TENSORS, VALUE
 from .tensor import MetaArray, Tensor, settle, wrap
 
 # What NumPy warns of, a division by zero or an overflow, gives an ordinary value here, as in PyTorch.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
-
-Number = (int, float, complex, bool, np.number, np.bool_)
-# The numbers that a floating array takes as they are.
-PLAIN_NUMBERS = frozenset((int, float))
 
 
 class Spec(NamedTuple):
@@ -196,7 +205,7 @@ class Primitive:
         random: bool = False,
         autocast: str | None = None,
     ):
-        self.rule = rule
+        self.declared = rule
         self.name = rule.__name__
         self.places = tuple(places)
         self.promote = promote
@@ -218,6 +227,10 @@ class Primitive:
         self.reject_function: Callable | None = None
         names = rule.__code__.co_varnames[: rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount]
         self.parameters = names
+        self.rule = rule
+        if rule.__code__.co_kwonlyargcount:
+            # Everything behind the public function passes arguments by position.
+            self.rule = lambda *values: rule(**dict(zip(names, values)))
         self.kinds = tuple(_KINDS.get(rule.__annotations__.get(n), VALUE) for n in names)
         self.tensor_names = tuple(n for n, k in zip(names, self.kinds) if k != VALUE)
         self.function = self._stand_in(self.slow)
@@ -231,7 +244,7 @@ class Primitive:
     @property
     def signature(self) -> inspect.Signature:
         """The declared signature."""
-        return inspect.signature(self.rule)
+        return inspect.signature(self.declared)
 
     # ---- the parts of a declaration ---------------------------------------------------------------
 
@@ -284,14 +297,14 @@ class Primitive:
 
     def _stand_in(self, slow: Callable) -> Callable:
         """The public function: at its first call it writes the road and becomes it."""
-        scope = {"__name__": self.rule.__module__, "slow": slow}
+        scope = {"__name__": self.declared.__module__, "slow": slow}
         function = FunctionType(_FIRST_CALL, scope, self.name)
         scope["become_road"] = lambda: self._become_road(function)
         scope["itself"] = function
-        function.__doc__ = self.rule.__doc__
-        function.__module__ = self.rule.__module__
+        function.__doc__ = self.declared.__doc__
+        function.__module__ = self.declared.__module__
         function.__qualname__ = self.name
-        function.__wrapped__ = self.rule
+        function.__wrapped__ = self.declared
         function.op = self
         return function
 
@@ -530,8 +543,8 @@ class Primitive:
 
         name = self.name + "_"
         inplace.__name__ = inplace.__qualname__ = name
-        inplace.__module__ = self.rule.__module__
-        inplace.__wrapped__ = self.rule
+        inplace.__module__ = self.declared.__module__
+        inplace.__wrapped__ = self.declared
         inplace.__doc__ = f"`{self.name}`, written into ``{self.parameters[0]}``, which is returned."
         inplace.op = self
         self.inplace = inplace
@@ -566,8 +579,10 @@ class Primitive:
         else:
             np.copyto(x._array, self.compute(values), casting="unsafe")
         advance(x)
+        for listener in reversed(listeners):
+            listener(self, [*values[1:]], lambda _: x)
         if recording:
-            if x._array.dtype.num in _NOT_DIFFERENTIABLE:
+            if x._array.dtype.num in NOT_DIFFERENTIABLE:
                 return x
             result = wrap(x._array)
             result._counter = x._counter
@@ -591,10 +606,6 @@ class Primitive:
                 return array.copy(order="K")
         return array
 
-
-_NOT_DIFFERENTIABLE = frozenset(
-    d.numpy.num for d in dtypes.ALL if d.rank < dtypes.FLOATING
-)
 
 
 def _check_fits(name: str, x: Tensor, spec: Spec) -> None:
@@ -621,111 +632,6 @@ def _compiled(condition: str) -> CodeType:
     return compile(condition, "<rushlight: condition of a kernel>", "eval")
 
 
-# ---- saved values -----------------------------------------------------------------------------------
-
-
-class Saved:
-    """An output kept for backward: its array, not its tensor, which holds the node that holds this."""
-
-    __slots__ = ("array", "private", "counter", "index")
-
-    def __init__(self, x: Tensor, index: int = 0):
-        self.array = x._array
-        self.private = x._private
-        self.counter = x._counter
-        self.index = index
-
-
-def unpack(saved: Saved, node: Node) -> Tensor:
-    """The output again as a tensor, with its history where gradients are being recorded."""
-    out = wrap(saved.array)
-    out._private = saved.private
-    out._counter = saved.counter
-    if state.grad and not node.op.outputs:
-        out._node = node
-    elif state.grad and saved.index < node.op.differentiable:
-        out._node = Output(node, saved.index, saved.array)
-    return out
-
-
-def version_of(value: Any) -> int:
-    """How often the memory of a saved value has been written to; the sum for a list."""
-    if isinstance(value, Tensor):
-        return 0 if value._counter is None else value._counter[0]
-    if type(value) is Saved:
-        return value.counter[0]
-    if isinstance(value, (list, tuple)):
-        return sum(map(version_of, value))
-    return 0
-
-
-def check_version(node: Node, i: int, counter: list[int]) -> None:
-    """Refuses a saved value that was overwritten since.
-
-    Raises:
-        RuntimeError: naming the op that needs it.
-    """
-    then = 0 if node.versions is None else node.versions[i]
-    if counter[0] != then:
-        raise RuntimeError(
-            "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {node.name()} kept a tensor of shape {_shape_text(node.saved[i])} for backward, which was "
-            f"written to after that (it is at version {counter[0]}; expected version {then} instead). "
-            "Write the changed value to a new tensor, as in b = b + 1 instead of b += 1."
-        )
-
-
-def _shape_text(saved: Any) -> str:
-    if isinstance(saved, (list, tuple)):
-        return ", ".join(map(_shape_text, saved))
-    array = saved.array if isinstance(saved, Saved) else saved._array
-    return str(list(array.shape))
-
-
-def check_versions(node: Node, i: int, values: Sequence[Tensor]) -> None:
-    """`check_version` for the tensors of a list."""
-    for x in values:
-        if x._counter is not None and sum(map(version_of, values)) != (
-            0 if node.versions is None else node.versions[i]
-        ):
-            check_version(node, i, [version_of(values)])
-
-
-def attach_outputs(node: Node, outputs: Sequence[Tensor]) -> None:
-    """Gives each differentiable output of a node its place in the graph."""
-    for i, out in enumerate(outputs[: node.op.differentiable]):
-        if out._array.dtype.num not in _NOT_DIFFERENTIABLE:
-            out._node = Output(node, i, out._array)
-
-
-def wrap_all(arrays: Sequence[Any], private: bool, first: Tensor) -> tuple[Tensor, ...]:
-    """Tensors over the arrays of an op with several outputs."""
-    made = tuple(wrap(as_array(array)) for array in arrays)
-    for out in made:
-        out._private = hides_order(out._array, first) if out._array.ndim > 2 else False
-    return made
-
-
-def as_array(result: Any) -> Any:
-    """A kernel's answer as an array: NumPy gives numbers for results without dimensions."""
-    return result if type(result) is MetaArray else np.asarray(result)
-
-
-def hides_order(result: Any, x: Tensor) -> bool:
-    """Whether the memory order of a result made from ``x`` is ours alone.
-
-    It is, unless it is what PyTorch would have given: contiguous, or channels-last because the user made ``x`` so.
-    """
-    if type(result) is MetaArray or result.flags.c_contiguous:
-        return False
-    return x._private or x._array.flags.c_contiguous or not is_channels_last(x._array)
-
-
-def is_channels_last(array: np.ndarray) -> bool:
-    """Whether ``(N, C, *spatial)`` lies in memory as ``(N, *spatial, C)``."""
-    return array.ndim > 2 and native.is_channels_last(array)
-
-
 def _record_nothing(*values: Any) -> None:
     return None
 
@@ -744,39 +650,3 @@ _SCOPE = {
     "unpack": unpack, "version_of": version_of, "check_version": check_version,
     "check_versions": check_versions, "attach_outputs": attach_outputs, "native": native,
 }  # fmt: skip
-
-
-# ---- dtypes of operands -----------------------------------------------------------------------------
-
-
-def result_type(*operands: Any) -> dtypes.dtype:
-    """The dtype in which tensors and numbers meet, by PyTorch's rules.
-
-    Args:
-        operands: tensors and Python numbers.
-
-    >>> result_type(rushlight.ones(2, dtype=rushlight.int32), 1.5)
-    torch.float32
-    """
-    dimensioned, zero_dim, plain = [], [], []
-    for operand in operands:
-        if isinstance(operand, Tensor):
-            (dimensioned if operand._array.ndim else zero_dim).append(operand.dtype)
-        else:
-            plain.append(dtypes.of_number(operand))
-    return dtypes.join(dimensioned, zero_dim, plain)
-
-
-def fit_number(value: Any, target: dtypes.dtype) -> Any:
-    """A Python number as an operand of ``target``: integers wrap around as in PyTorch."""
-    if target.rank == dtypes.INTEGRAL:
-        bits = target.itemsize * 8
-        value = int(value) & ((1 << bits) - 1)
-        if target.is_signed and value >= 1 << (bits - 1):
-            value -= 1 << bits
-        return value
-    if target.rank == dtypes.BOOLEAN:
-        return bool(value)
-    if target.rank == dtypes.FLOATING:
-        return float(value) if isinstance(value, numbers.Real) else value
-    return complex(value)

@@ -74,6 +74,7 @@ def test_stats_follow_the_buffers(recycling):
     assert freed["live_bytes"] == start["live_bytes"]
     assert freed["cached_blocks"] == 1
     a = np.empty(BIG, np.float32)
+    a.fill(0)
     again = _native.cache_stats()
     assert again["hits"] == freed["hits"] + 1
     assert again["cached_bytes"] == 0

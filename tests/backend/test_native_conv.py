@@ -84,7 +84,7 @@ def channels_last(a):
 
 def gapped(a):
     """The same values in every second element of a larger array."""
-    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    wide = np.full((*a.shape[:-1], 2 * a.shape[-1]), np.nan, a.dtype)
     wide[..., ::2] = a
     return wide[..., ::2]
 
@@ -336,7 +336,11 @@ HOSTILE = [
     ({"out": read_only(GOOD["out"])}, ValueError, "read-only"),
     ({"out": np.broadcast_to(np.float32(0), (2, 6, 6, 6))}, ValueError, "read-only"),
     (
-        {"out": np.lib.stride_tricks.as_strided(np.ones(36, np.float32), (2, 6, 6, 6), (0, 0, 24, 4))},
+        {
+            "out": np.lib.stride_tricks.as_strided(
+                np.ones(36, np.float32), (2, 6, 6, 6), (0, 0, 24, 4)
+            )
+        },
         ValueError,
         "stride of 0",
     ),

@@ -25,13 +25,13 @@ def transposed(a):
 
 
 def gapped(a):
-    wide = np.zeros((*a.shape[:-2], 2 * a.shape[-2], 3 * a.shape[-1]), a.dtype)
+    wide = np.full((*a.shape[:-2], 2 * a.shape[-2], 3 * a.shape[-1]), np.nan, a.dtype)
     wide[..., ::2, ::3] = a
     return wide[..., ::2, ::3]
 
 
 def padded_rows(a):
-    wide = np.zeros((*a.shape[:-1], a.shape[-1] + 5), a.dtype)
+    wide = np.full((*a.shape[:-1], a.shape[-1] + 5), np.nan, a.dtype)
     wide[..., : a.shape[-1]] = a
     return wide[..., : a.shape[-1]]
 
@@ -159,7 +159,10 @@ def test_empty_result(shape):
     m, k, n = shape
     _native.matmul(random(m, k), random(k, n), None, np.empty((m, n), np.float32))
     _native.matmul(
-        np.empty((0, 2, 3), np.float32), np.empty((0, 3, 4), np.float32), None, np.empty((0, 2, 4), np.float32)
+        np.empty((0, 2, 3), np.float32),
+        np.empty((0, 3, 4), np.float32),
+        None,
+        np.empty((0, 2, 4), np.float32),
     )
 
 
@@ -204,7 +207,9 @@ def test_linear_backward_gives_what_is_asked_for():
 def test_linear_backward_of_an_empty_batch():
     gw, gb = np.full((3, 5), 7, np.float32), np.full(3, 7, np.float32)
     none = np.empty((0, 5), np.float32)
-    _native.linear_backward(np.empty((0, 3), np.float32), none, np.ones_like(gw), none.copy(), gw, gb)
+    _native.linear_backward(
+        np.empty((0, 3), np.float32), none, np.ones_like(gw), none.copy(), gw, gb
+    )
     assert (gw == 0).all()
     assert (gb == 0).all()
 
@@ -214,7 +219,12 @@ def read_only(a):
     return a
 
 
-GOOD = {"a": random(3, 4), "b": random(4, 5), "bias": random(5), "out": np.empty((3, 5), np.float32)}
+GOOD = {
+    "a": random(3, 4),
+    "b": random(4, 5),
+    "bias": random(5),
+    "out": np.empty((3, 5), np.float32),
+}
 HOSTILE = [
     ({"a": GOOD["a"].astype(np.float64)}, TypeError, "a must be float32, got float64"),
     ({"b": GOOD["b"].astype(np.int32)}, TypeError, "b must be float32, got int32"),
@@ -230,7 +240,11 @@ HOSTILE = [
     ({"out": random(5, 3)}, ValueError, r"out must have shape \(3, 5\), got \(5, 3\)"),
     ({"out": random(15)}, ValueError, "out must have shape"),
     ({"out": read_only(random(3, 5))}, ValueError, "out is read-only"),
-    ({"out": np.lib.stride_tricks.as_strided(random(5), (3, 5), (0, 4))}, ValueError, "stride of 0"),
+    (
+        {"out": np.lib.stride_tricks.as_strided(random(5), (3, 5), (0, 4))},
+        ValueError,
+        "stride of 0",
+    ),
     ({"bias": random(4)}, ValueError, r"bias must have shape \(5,\)"),
     ({"bias": random(1, 5)}, ValueError, "bias must have shape"),
     ({"bias": random(1)}, ValueError, "bias must have shape"),

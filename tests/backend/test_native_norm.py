@@ -25,7 +25,7 @@ def some_rows(a):
 
 def some_channels(a):
     """Channels last, the middle of more channels."""
-    more = np.zeros((a.shape[0], a.shape[1] + 4, *a.shape[2:]), a.dtype)
+    more = np.full((a.shape[0], a.shape[1] + 4, *a.shape[2:]), np.nan, a.dtype)
     more[:, 2:-2] = a
     return channels_last(more)[:, 2:-2]
 
@@ -35,7 +35,16 @@ def backwards(a):
 
 
 LAYOUTS = [plain, channels_last, some_rows, some_channels, backwards]
-SHAPES = [(8, 3), (1000, 1), (2, 5, 7), (4, 16, 6, 6), (3, 33, 5, 4), (2, 4, 3, 4, 5), (1, 2, 1, 1), (70, 64, 9, 9)]
+SHAPES = [
+    (8, 3),
+    (1000, 1),
+    (2, 5, 7),
+    (4, 16, 6, 6),
+    (3, 33, 5, 4),
+    (2, 4, 3, 4, 5),
+    (1, 2, 1, 1),
+    (70, 64, 9, 9),
+]
 
 
 @pytest.fixture(params=["baseline", "avx2", "avx512"])
@@ -96,9 +105,7 @@ def test_inference(shape, layout):
     mean, var = weight + 1, bias**2 + 0.5
     out = layout(numbers(shape))
     _native.batch_norm_inference(layout(x), weight, bias, mean, var, out, EPS)
-    np.testing.assert_allclose(
-        out, normalised(x, mean, var, weight, bias), rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(out, normalised(x, mean, var, weight, bias), rtol=1e-5, atol=1e-5)
     _native.batch_norm_inference(layout(x), None, None, mean, var, out, EPS)
     one, zero = np.ones_like(weight), np.zeros_like(weight)
     np.testing.assert_allclose(out, normalised(x, mean, var, one, zero), rtol=1e-5, atol=1e-5)
@@ -273,7 +280,11 @@ HOSTILE = [
     ({"bias": numbers((3, 1))}, ValueError, "bias must have shape"),
     ({"mean_out": numbers(2)}, ValueError, "mean_out must have shape"),
     ({"mean_out": read_only(numbers(3))}, ValueError, "mean_out is read-only"),
-    ({"var_out": np.lib.stride_tricks.as_strided(numbers(1), (3,), (0,))}, ValueError, "stride of 0"),
+    (
+        {"var_out": np.lib.stride_tricks.as_strided(numbers(1), (3,), (0,))},
+        ValueError,
+        "stride of 0",
+    ),
     ({"mean_out": None}, TypeError, "incompatible function arguments"),
     ({"eps": "small"}, TypeError, "incompatible function arguments"),
 ]
@@ -281,7 +292,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("change", "error", "message"), HOSTILE)
 def test_hostile_forward(change, error, message):
-    good = {"x": X, "weight": numbers(3), "bias": None, "mean_out": numbers(3), "var_out": numbers(3)}
+    good = {
+        "x": X,
+        "weight": numbers(3),
+        "bias": None,
+        "mean_out": numbers(3),
+        "var_out": numbers(3),
+    }
     good |= {"out": numbers((4, 3, 5)), "eps": EPS}
     with pytest.raises(error, match=message):
         _native.batch_norm_forward(**(good | change))

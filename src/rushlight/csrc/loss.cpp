@@ -36,15 +36,19 @@ Layout layout_of(const Array &x, const Array &labels, const char *what, const ch
     expect_dtype(labels, DType::int64, labels_what);
     expect_shape(labels, expected, ndim, labels_what);
     expect_contiguous(labels, labels_what);
-    if (x.shape[dim] == 0) fail(std::string(what) + " has no classes: shape " + describe_shape(x.shape, x.ndim));
+    if (x.shape[dim] == 0)
+        fail(std::string(what) + " has no classes: shape " + describe_shape(x.shape, x.ndim));
     // Items are counted in the order of the labels, which leaves two places for the classes.
     if (x.ndim > 1 && is_contiguous(x)) {
         const Split split = split_at(x, dim, what);
         return {labels.size, split.length, split.length == 1 ? 1 : split.inner};
     }
-    if (x.ndim == 2 && x.strides[0] == 1 && x.strides[1] == x.shape[0]) return {labels.size, x.shape[1], x.shape[0]};
+    if (x.ndim == 2 && x.strides[0] == 1 && x.strides[1] == x.shape[0])
+        return {labels.size, x.shape[1], x.shape[0]};
     if (!is_channels_last(x)) {
-        fail(std::string(what) + " must be contiguous, or have its classes innermost in memory; pass a contiguous copy");
+        fail(
+            std::string(what) +
+            " must be contiguous, or have its classes innermost in memory; pass a contiguous copy");
     }
     return {labels.size, x.shape[dim], 1};
 }
@@ -56,7 +60,8 @@ void expect_weight(const OptionalArray &weight, const Array &x, int64_t classes,
     expect_contiguous(weight, what);
 }
 
-void expect_like_labels(const OptionalArray &a, const Array &x, const Array &labels, const char *what) {
+void expect_like_labels(const OptionalArray &a, const Array &x, const Array &labels,
+                        const char *what) {
     if (!a) return;
     expect_dtype(a, x.dtype, what);
     expect_same_shape(a, labels, what);
@@ -65,11 +70,13 @@ void expect_like_labels(const OptionalArray &a, const Array &x, const Array &lab
 
 void expect_smoothing(double smoothing, const char *what) {
     if (!(smoothing >= 0.0 && smoothing <= 1.0)) {
-        fail(std::string(what) + ": label_smoothing must lie between 0 and 1, got " + std::to_string(smoothing));
+        fail(std::string(what) + ": label_smoothing must lie between 0 and 1, got " +
+             std::to_string(smoothing));
     }
 }
 
-[[noreturn]] void fail_label(const char *what, const Array &labels, int64_t item, int64_t classes, int64_t ignore) {
+[[noreturn]] void fail_label(const char *what, const Array &labels, int64_t item, int64_t classes,
+                             int64_t ignore) {
     std::string where;
     if (labels.ndim == 1) {
         where = std::to_string(item);
@@ -81,14 +88,15 @@ void expect_smoothing(double smoothing, const char *what) {
         }
         where = describe_shape(index, labels.ndim);
     }
-    throw std::out_of_range(std::string(what) + ": target " + std::to_string(labels.as<const int64_t>()[item]) +
-                            " at position " + where + " is out of bounds for " + std::to_string(classes) +
+    throw std::out_of_range(std::string(what) + ": target " +
+                            std::to_string(labels.as<const int64_t>()[item]) + " at position " +
+                            where + " is out of bounds for " + std::to_string(classes) +
                             " classes; targets must lie in 0 to " + std::to_string(classes - 1) +
                             ", or be ignore_index (" + std::to_string(ignore) + ")");
 }
 
-// Items are handled in chunks whose size depends on the shape alone, so that the sums do not depend on the number of
-// threads.
+// Items are handled in chunks whose size depends on the shape alone, so that the sums do not depend
+// on the number of threads.
 int64_t chunk_of(int64_t classes) {
     return std::max<int64_t>(16, std::min<int64_t>(1024, grain / classes) / 64 * 64);
 }
@@ -124,10 +132,13 @@ T weight_total(const OptionalArray &weight, int64_t classes) {
 
 // The sum of all losses, and of the weights of their labels.
 template <typename T, typename Loop>
-std::pair<double, double> forward(const char *what, const LossTask<T> &task, const Array &labels, Loop loop) {
+std::pair<double, double> forward(const char *what, const LossTask<T> &task, const Array &labels,
+                                  Loop loop) {
     const int64_t items = labels.size, each = chunk_of(task.n);
     std::vector<LossSums> sums(size_t((items + each - 1) / each));
-    over_chunks(items, task.n, [&](int64_t c, int64_t begin, int64_t end) { sums[size_t(c)] = loop(task, begin, end); });
+    over_chunks(items, task.n, [&](int64_t c, int64_t begin, int64_t end) {
+        sums[size_t(c)] = loop(task, begin, end);
+    });
     std::pair<double, double> total{0.0, 0.0};
     for (const LossSums &s : sums) {
         if (s.bad >= 0) fail_label(what, labels, s.bad, task.n, task.ignore);
@@ -141,14 +152,16 @@ template <typename T, typename Loop>
 void backward(const char *what, const LossGradTask<T> &task, const Array &labels, Loop loop) {
     const int64_t items = labels.size, each = chunk_of(task.n);
     std::vector<int64_t> bad(size_t((items + each - 1) / each));
-    over_chunks(items, task.n, [&](int64_t c, int64_t begin, int64_t end) { bad[size_t(c)] = loop(task, begin, end); });
+    over_chunks(items, task.n, [&](int64_t c, int64_t begin, int64_t end) {
+        bad[size_t(c)] = loop(task, begin, end);
+    });
     for (const int64_t item : bad) {
         if (item >= 0) fail_label(what, labels, item, task.n, task.ignore);
     }
 }
 
-void expect_losses_out(const OptionalArray &losses, const Array &x, const OptionalArray &weight, const Array &labels,
-                       const char *what) {
+void expect_losses_out(const OptionalArray &losses, const Array &x, const OptionalArray &weight,
+                       const Array &labels, const char *what) {
     expect_like_labels(losses, x, labels, what);
     if (!losses) return;
     expect_writeable(losses, what);
@@ -157,12 +170,14 @@ void expect_losses_out(const OptionalArray &losses, const Array &x, const Option
     if (weight) expect_apart(losses, weight, what);
 }
 
-std::pair<double, double> cross_entropy(const Array &logits, const Array &labels, const OptionalArray &weight,
-                                        int64_t ignore_index, double label_smoothing, const OptionalArray &probs,
+std::pair<double, double> cross_entropy(const Array &logits, const Array &labels,
+                                        const OptionalArray &weight, int64_t ignore_index,
+                                        double label_smoothing, const OptionalArray &probs,
                                         const OptionalArray &losses) {
     const char *const what = "cross_entropy";
     expect_real(logits, "cross_entropy: logits");
-    const Layout layout = layout_of(logits, labels, "cross_entropy: logits", "cross_entropy: labels");
+    const Layout layout =
+        layout_of(logits, labels, "cross_entropy: logits", "cross_entropy: labels");
     expect_weight(weight, logits, layout.classes, "cross_entropy: weight");
     expect_smoothing(label_smoothing, what);
     expect_losses_out(losses, logits, weight, labels, "cross_entropy: losses");
@@ -192,8 +207,9 @@ std::pair<double, double> cross_entropy(const Array &logits, const Array &labels
     });
 }
 
-std::pair<double, double> nll_loss(const Array &log_probs, const Array &labels, const OptionalArray &weight,
-                                   int64_t ignore_index, const OptionalArray &losses) {
+std::pair<double, double> nll_loss(const Array &log_probs, const Array &labels,
+                                   const OptionalArray &weight, int64_t ignore_index,
+                                   const OptionalArray &losses) {
     expect_real(log_probs, "nll_loss: log_probs");
     const Layout layout = layout_of(log_probs, labels, "nll_loss: log_probs", "nll_loss: labels");
     expect_weight(weight, log_probs, layout.classes, "nll_loss: weight");
@@ -214,17 +230,19 @@ std::pair<double, double> nll_loss(const Array &log_probs, const Array &labels, 
     });
 }
 
-void expect_gradient_out(const Array &out, const Array &labels, const OptionalArray &weight, const OptionalArray &g,
-                         const char *what) {
+void expect_gradient_out(const Array &out, const Array &labels, const OptionalArray &weight,
+                         const OptionalArray &g, const char *what) {
     expect_writeable(out, what);
     expect_apart(out, labels, what);
     if (weight) expect_apart(out, weight, what);
     if (g) expect_apart(out, g, what);
 }
 
-void cross_entropy_backward(const Array &probs, const Array &labels, const OptionalArray &weight, int64_t ignore_index,
-                            double label_smoothing, double scale, const OptionalArray &g, const Array &out) {
-    const char *const what = "cross_entropy_backward", *const out_what = "cross_entropy_backward: out";
+void cross_entropy_backward(const Array &probs, const Array &labels, const OptionalArray &weight,
+                            int64_t ignore_index, double label_smoothing, double scale,
+                            const OptionalArray &g, const Array &out) {
+    const char *const what = "cross_entropy_backward", *const out_what =
+                                                           "cross_entropy_backward: out";
     expect_real(probs, "cross_entropy_backward: probs");
     const Layout layout =
         layout_of(probs, labels, "cross_entropy_backward: probs", "cross_entropy_backward: labels");
@@ -252,8 +270,8 @@ void cross_entropy_backward(const Array &probs, const Array &labels, const Optio
     });
 }
 
-void nll_loss_backward(const Array &labels, const OptionalArray &weight, int64_t ignore_index, double scale,
-                       const OptionalArray &g, const Array &out) {
+void nll_loss_backward(const Array &labels, const OptionalArray &weight, int64_t ignore_index,
+                       double scale, const OptionalArray &g, const Array &out) {
     const char *const what = "nll_loss_backward", *const out_what = "nll_loss_backward: out";
     expect_real(out, out_what);
     const Layout layout = layout_of(out, labels, out_what, "nll_loss_backward: labels");
@@ -283,16 +301,19 @@ void nll_loss_backward(const Array &labels, const OptionalArray &weight, int64_t
 }  // namespace
 
 RUSHLIGHT_BIND(loss) {
-    m.def("cross_entropy", &cross_entropy, "logits"_a, "labels"_a, "weight"_a.none(), "ignore_index"_a,
-          "label_smoothing"_a, "probs"_a.none(), "losses"_a.none(),
-          "Writes softmax(logits) and the loss of each item; returns the sums of losses and of label weights");
-    m.def("cross_entropy_backward", &cross_entropy_backward, "probs"_a, "labels"_a, "weight"_a.none(),
-          "ignore_index"_a, "label_smoothing"_a, "scale"_a, "g"_a.none(), "out"_a,
-          "The gradient of the logits, where item i's loss has the gradient scale * g[i]");
-    m.def("nll_loss", &nll_loss, "log_probs"_a, "labels"_a, "weight"_a.none(), "ignore_index"_a, "losses"_a.none(),
+    m.def("cross_entropy", &cross_entropy, "logits"_a, "labels"_a, "weight"_a.none(),
+          "ignore_index"_a, "label_smoothing"_a, "probs"_a.none(), "losses"_a.none(),
+          "Writes softmax(logits) and the loss of each item; returns the sums of losses and of "
+          "label weights");
+    m.def("cross_entropy_backward", &cross_entropy_backward, "probs"_a, "labels"_a,
+          "weight"_a.none(), "ignore_index"_a, "label_smoothing"_a, "scale"_a, "g"_a.none(),
+          "out"_a, "The gradient of the logits, where item i's loss has the gradient scale * g[i]");
+    m.def("nll_loss", &nll_loss, "log_probs"_a, "labels"_a, "weight"_a.none(), "ignore_index"_a,
+          "losses"_a.none(),
           "Writes the loss of each item; returns the sums of losses and of label weights");
-    m.def("nll_loss_backward", &nll_loss_backward, "labels"_a, "weight"_a.none(), "ignore_index"_a, "scale"_a,
-          "g"_a.none(), "out"_a, "The gradient of log_probs, where item i's loss has the gradient scale * g[i]");
+    m.def("nll_loss_backward", &nll_loss_backward, "labels"_a, "weight"_a.none(), "ignore_index"_a,
+          "scale"_a, "g"_a.none(), "out"_a,
+          "The gradient of log_probs, where item i's loss has the gradient scale * g[i]");
 }
 
 }  // namespace rushlight

@@ -23,14 +23,15 @@ namespace {
 
 constexpr int64_t grain = 16384;  // elements worth a thread
 
-// --- the traversal ----------------------------------------------------------------------------------------------------
+// --- the traversal
+// ----------------------------------------------------------------------------------------------------
 
 // One parameter with what belongs to it.
 struct StepTensor {
     void *data[max_operands];
     const void *rule;
     int64_t begin, size;  // elements of the parameters before it, and its own
-    int strided;          // where its arrays are kept if they are not dense or not in one order, else -1
+    int strided;  // where its arrays are kept if they are not dense or not in one order, else -1
     bool is_double;
 };
 
@@ -52,7 +53,8 @@ size_t length_of(const OperandList &list) {
     PyObject *arrays = list.arrays.ptr();
     if (PyList_Check(arrays)) return size_t(PyList_GET_SIZE(arrays));
     if (PyTuple_Check(arrays)) return size_t(PyTuple_GET_SIZE(arrays));
-    fail_type(std::string(list.what) + " must be a list or tuple of arrays, got " + Py_TYPE(arrays)->tp_name);
+    fail_type(std::string(list.what) + " must be a list or tuple of arrays, got " +
+              Py_TYPE(arrays)->tp_name);
 }
 
 class Step {
@@ -63,8 +65,8 @@ public:
         const size_t count = length_of(lists[0]);
         for (const OperandList &list : lists) {
             if (length_of(list) != count) {
-                fail(std::string(list.what) + " has " + std::to_string(length_of(list)) + " arrays for " +
-                     std::to_string(count) + " parameters");
+                fail(std::string(list.what) + " has " + std::to_string(length_of(list)) +
+                     " arrays for " + std::to_string(count) + " parameters");
             }
         }
         tensors.resize(count);
@@ -79,9 +81,11 @@ public:
     void run(StepLoop<float> loop32, StepLoop<double> loop64) const {
         const auto range = [&](int64_t begin, int64_t end) {
             auto at = std::upper_bound(tensors.begin(), tensors.end(), begin,
-                                       [](int64_t b, const StepTensor &t) { return b < t.begin; }) - 1;
+                                       [](int64_t b, const StepTensor &t) { return b < t.begin; }) -
+                      1;
             for (; at != tensors.end() && at->begin < end; ++at) {
-                const int64_t from = std::max<int64_t>(begin - at->begin, 0), to = std::min(end - at->begin, at->size);
+                const int64_t from = std::max<int64_t>(begin - at->begin, 0),
+                              to = std::min(end - at->begin, at->size);
                 if (from >= to) continue;
                 at->is_double ? piece(*at, loop64, from, to) : piece(*at, loop32, from, to);
             }
@@ -104,8 +108,8 @@ private:
             Array &a = all[size_t(k)];
             const nb::handle array = item_of(list.arrays, i);
             if (!view_array(array.ptr(), a)) {
-                fail_type(std::string(list.what) + "[" + std::to_string(i) + "] must be a numpy.ndarray, got " +
-                          Py_TYPE(array.ptr())->tp_name);
+                fail_type(std::string(list.what) + "[" + std::to_string(i) +
+                          "] must be a numpy.ndarray, got " + Py_TYPE(array.ptr())->tp_name);
             }
             // Another thread may take the array out of its list once the GIL is released.
             alive.push_back(nb::borrow(array));
@@ -129,22 +133,26 @@ private:
         }
         for (int k = 0; k < operands; ++k) {
             for (int j = 0; j < k; ++j) {
-                if (written[k] || written[j]) expect_apart(all[size_t(k)], all[size_t(j)], lists[size_t(k)].what);
+                if (written[k] || written[j])
+                    expect_apart(all[size_t(k)], all[size_t(j)], lists[size_t(k)].what);
             }
         }
     }
 
     template <typename T>
     void piece(const StepTensor &t, StepLoop<T> loop, int64_t begin, int64_t end) const {
-        if (t.strided >= 0) return strided_piece(strided[size_t(t.strided)], t.rule, loop, begin, end);
+        if (t.strided >= 0)
+            return strided_piece(strided[size_t(t.strided)], t.rule, loop, begin, end);
         T *at[max_operands];
         for (int k = 0; k < operands; ++k) at[k] = static_cast<T *>(t.data[k]) + begin;
         loop(t.rule, at, end - begin);
     }
 
-    // Operands in different orders meet in small buffers, element by element in the order of the shape.
+    // Operands in different orders meet in small buffers, element by element in the order of the
+    // shape.
     template <typename T>
-    void strided_piece(const Operands &all, const void *rule, StepLoop<T> loop, int64_t begin, int64_t end) const {
+    void strided_piece(const Operands &all, const void *rule, StepLoop<T> loop, int64_t begin,
+                       int64_t end) const {
         constexpr int64_t room = 256;
         T buffers[max_operands][room];
         int64_t offsets[max_operands][room];
@@ -161,16 +169,19 @@ private:
             for (int64_t i = 0; i < count; ++i) {
                 for (int k = 0; k < operands; ++k) {
                     int64_t offset = 0;
-                    for (int d = 0; d < shape.ndim; ++d) offset += index[d] * all[size_t(k)].strides[d];
+                    for (int d = 0; d < shape.ndim; ++d)
+                        offset += index[d] * all[size_t(k)].strides[d];
                     offsets[k][i] = offset;
                     buffers[k][i] = all[size_t(k)].as<const T>()[offset];
                 }
-                for (int d = shape.ndim - 1; d >= 0 && ++index[d] == shape.shape[d]; --d) index[d] = 0;
+                for (int d = shape.ndim - 1; d >= 0 && ++index[d] == shape.shape[d]; --d)
+                    index[d] = 0;
             }
             loop(rule, at, count);
             for (int k = 0; k < operands; ++k) {
                 if (!written[k]) continue;
-                for (int64_t i = 0; i < count; ++i) all[size_t(k)].as<T>()[offsets[k][i]] = buffers[k][i];
+                for (int64_t i = 0; i < count; ++i)
+                    all[size_t(k)].as<T>()[offsets[k][i]] = buffers[k][i];
             }
             begin += count;
         }
@@ -187,28 +198,34 @@ private:
 
 void expect_finite(double value, double least, const char *what) {
     if (!(value >= least) || std::isinf(value)) {
-        fail(std::string(what) + " must be a finite number of at least " + std::to_string(least) + ", got " +
-             std::to_string(value));
+        fail(std::string(what) + " must be a finite number of at least " + std::to_string(least) +
+             ", got " + std::to_string(value));
     }
 }
 
-// --- the rules --------------------------------------------------------------------------------------------------------
+// --- the rules
+// --------------------------------------------------------------------------------------------------------
 
-void sgd_step(nb::handle params, nb::handle grads, nb::handle momentum_buffers, double lr, double momentum,
-              double dampening, double weight_decay, bool nesterov, bool maximize, bool first) {
-    std::vector<OperandList> lists{{"sgd_step: params", params, true}, {"sgd_step: grads", grads, false}};
+void sgd_step(nb::handle params, nb::handle grads, nb::handle momentum_buffers, double lr,
+              double momentum, double dampening, double weight_decay, bool nesterov, bool maximize,
+              bool first) {
+    std::vector<OperandList> lists{{"sgd_step: params", params, true},
+                                   {"sgd_step: grads", grads, false}};
     const bool has_momentum = !momentum_buffers.is_none();
     if (has_momentum) lists.push_back({"sgd_step: momentum_buffers", momentum_buffers, true});
     Step step(lists);
-    const SgdMomentum mode = !has_momentum ? SgdMomentum::none : first ? SgdMomentum::first : SgdMomentum::later;
+    const SgdMomentum mode = !has_momentum ? SgdMomentum::none
+                             : first       ? SgdMomentum::first
+                                           : SgdMomentum::later;
     const SgdRule rule{lr, momentum, dampening, weight_decay, mode, nesterov, maximize};
     for (size_t i = 0; i < step.size(); ++i) step.set_rule(i, &rule);
     step.run(optimizer_kernels().f32.sgd, optimizer_kernels().f64.sgd);
 }
 
 void adam_step(nb::handle params, nb::handle grads, nb::handle exp_avgs, nb::handle exp_avg_sqs,
-               nb::handle max_exp_avg_sqs, const std::variant<double, std::vector<double>> &steps, double lr,
-               double beta1, double beta2, double eps, double weight_decay, bool decoupled, bool maximize) {
+               nb::handle max_exp_avg_sqs, const std::variant<double, std::vector<double>> &steps,
+               double lr, double beta1, double beta2, double eps, double weight_decay,
+               bool decoupled, bool maximize) {
     std::vector<OperandList> lists{{"adam_step: params", params, true},
                                    {"adam_step: grads", grads, false},
                                    {"adam_step: exp_avgs", exp_avgs, true},
@@ -248,10 +265,12 @@ void adam_step(nb::handle params, nb::handle grads, nb::handle exp_avgs, nb::han
 }  // namespace
 
 RUSHLIGHT_BIND(optimizer) {
-    m.def("sgd_step", &sgd_step, "params"_a, "grads"_a, "momentum_buffers"_a.none(), "lr"_a, "momentum"_a, "dampening"_a,
-          "weight_decay"_a, "nesterov"_a, "maximize"_a, "first"_a, "One step of SGD, in place, over all parameters");
-    m.def("adam_step", &adam_step, "params"_a, "grads"_a, "exp_avgs"_a, "exp_avg_sqs"_a, "max_exp_avg_sqs"_a.none(),
-          "steps"_a, "lr"_a, "beta1"_a, "beta2"_a, "eps"_a, "weight_decay"_a, "decoupled"_a, "maximize"_a,
+    m.def("sgd_step", &sgd_step, "params"_a, "grads"_a, "momentum_buffers"_a.none(), "lr"_a,
+          "momentum"_a, "dampening"_a, "weight_decay"_a, "nesterov"_a, "maximize"_a, "first"_a,
+          "One step of SGD, in place, over all parameters");
+    m.def("adam_step", &adam_step, "params"_a, "grads"_a, "exp_avgs"_a, "exp_avg_sqs"_a,
+          "max_exp_avg_sqs"_a.none(), "steps"_a, "lr"_a, "beta1"_a, "beta2"_a, "eps"_a,
+          "weight_decay"_a, "decoupled"_a, "maximize"_a,
           "One step of Adam or AdamW, in place, over all parameters");
 }
 

@@ -55,7 +55,8 @@ int64_t grain(Binary op) {
 
 template <typename Op>
 Op opcode(int64_t op, const char *what) {
-    if (op < 0 || op >= int64_t(Op::count)) fail(std::string(what) + ": unknown opcode " + std::to_string(op));
+    if (op < 0 || op >= int64_t(Op::count))
+        fail(std::string(what) + ": unknown opcode " + std::to_string(op));
     return Op(op);
 }
 
@@ -110,7 +111,8 @@ void unary(int64_t code, const Array &x, const Array &out, double alpha, double 
     });
 }
 
-void binary(int64_t code, const Array &x, const Array &y, const Array &out, double alpha, double beta) {
+void binary(int64_t code, const Array &x, const Array &y, const Array &out, double alpha,
+            double beta) {
     const Binary op = opcode<Binary>(code, "binary");
     expect_input(x, "binary: x");
     expect_peer(y, x, "binary: y");
@@ -122,14 +124,16 @@ void binary(int64_t code, const Array &x, const Array &y, const Array &out, doub
         const T *left = x.as<const T>(), *right = y.as<const T>();
         T *to = out.as<T>();
         run(x.size, grain(op), [=, &loops](int64_t begin, int64_t end) {
-            loops.binary(op, left + begin, right + begin, to + begin, end - begin, T(alpha), T(beta));
+            loops.binary(op, left + begin, right + begin, to + begin, end - begin, T(alpha),
+                         T(beta));
         });
     });
 }
 
 void expect_arithmetic(Binary op, const char *what) {
     if (op > Binary::minimum) {
-        fail(std::string(what) + ": " + binary_names[int(op)] + " takes two arrays of one shape; use binary");
+        fail(std::string(what) + ": " + binary_names[int(op)] +
+             " takes two arrays of one shape; use binary");
     }
 }
 
@@ -149,7 +153,8 @@ void binary_scalar(int64_t code, const Array &x, double y, const Array &out, dou
     });
 }
 
-void binary_channel(int64_t code, const Array &x, const Array &y, const Array &out, int64_t dim, double alpha) {
+void binary_channel(int64_t code, const Array &x, const Array &y, const Array &out, int64_t dim,
+                    double alpha) {
     const Binary op = opcode<Binary>(code, "binary_channel");
     expect_arithmetic(op, "binary_channel");
     expect_input(x, "binary_channel: x");
@@ -167,21 +172,24 @@ void binary_channel(int64_t code, const Array &x, const Array &y, const Array &o
         const int64_t each = split.length * split.inner;
         if (x.size == 0) return;
         if (split.rows > 1) {
-            run(split.rows, (grain_of_moves + each - 1) / each, [=, &loops](int64_t begin, int64_t end) {
-                loops.binary_channel(op, from + begin * each, vector, to + begin * each, end - begin, split.length,
-                                     split.inner, T(alpha));
-            });
+            run(split.rows, (grain_of_moves + each - 1) / each,
+                [=, &loops](int64_t begin, int64_t end) {
+                    loops.binary_channel(op, from + begin * each, vector, to + begin * each,
+                                         end - begin, split.length, split.inner, T(alpha));
+                });
         } else {
             const int64_t inner = split.inner;
-            run(split.length, (grain_of_moves + inner - 1) / inner, [=, &loops](int64_t begin, int64_t end) {
-                loops.binary_channel(op, from + begin * inner, vector + begin, to + begin * inner, 1, end - begin,
-                                     inner, T(alpha));
-            });
+            run(split.length, (grain_of_moves + inner - 1) / inner,
+                [=, &loops](int64_t begin, int64_t end) {
+                    loops.binary_channel(op, from + begin * inner, vector + begin,
+                                         to + begin * inner, 1, end - begin, inner, T(alpha));
+                });
         }
     });
 }
 
-void ternary(int64_t code, const Array &x, const Array &y, const Array &z, const Array &out, double alpha) {
+void ternary(int64_t code, const Array &x, const Array &y, const Array &z, const Array &out,
+             double alpha) {
     const Ternary op = opcode<Ternary>(code, "ternary");
     expect_input(x, "ternary: x");
     expect_peer(y, x, "ternary: y");
@@ -220,7 +228,8 @@ void bernoulli_mask_apply(const Array &x, const Array &mask, double scale, const
             if (bytes) {
                 loops.mask_bytes(from + begin, flags + begin, to + begin, end - begin, T(scale));
             } else {
-                loops.binary(Binary::mask_scale, from + begin, reals + begin, to + begin, end - begin, T(scale), T(0));
+                loops.binary(Binary::mask_scale, from + begin, reals + begin, to + begin,
+                             end - begin, T(scale), T(0));
             }
         });
     });
@@ -240,13 +249,16 @@ RUSHLIGHT_BIND(pointwise) {
     m.attr("UNARY") = opcodes(unary_names);
     m.attr("BINARY") = opcodes(binary_names);
     m.attr("TERNARY") = opcodes(ternary_names);
-    m.def("unary", &unary, "opcode"_a, "x"_a, "out"_a, "alpha"_a = 0.0, "beta"_a = 0.0, "out = f(x)");
-    m.def("binary", &binary, "opcode"_a, "x"_a, "y"_a, "out"_a, "alpha"_a = 1.0, "beta"_a = 0.0, "out = f(x, y)");
+    m.def("unary", &unary, "opcode"_a, "x"_a, "out"_a, "alpha"_a = 0.0, "beta"_a = 0.0,
+          "out = f(x)");
+    m.def("binary", &binary, "opcode"_a, "x"_a, "y"_a, "out"_a, "alpha"_a = 1.0, "beta"_a = 0.0,
+          "out = f(x, y)");
     m.def("binary_scalar", &binary_scalar, "opcode"_a, "x"_a, "y"_a, "out"_a, "alpha"_a = 1.0,
           "out = f(x, y) with a number as y");
-    m.def("binary_channel", &binary_channel, "opcode"_a, "x"_a, "y"_a, "out"_a, "dim"_a, "alpha"_a = 1.0,
-          "out = f(x, y) with one y for each index along a dimension");
-    m.def("ternary", &ternary, "opcode"_a, "x"_a, "y"_a, "z"_a, "out"_a, "alpha"_a = 1.0, "out = f(x, y, z)");
+    m.def("binary_channel", &binary_channel, "opcode"_a, "x"_a, "y"_a, "out"_a, "dim"_a,
+          "alpha"_a = 1.0, "out = f(x, y) with one y for each index along a dimension");
+    m.def("ternary", &ternary, "opcode"_a, "x"_a, "y"_a, "z"_a, "out"_a, "alpha"_a = 1.0,
+          "out = f(x, y, z)");
     m.def("bernoulli_mask_apply", &bernoulli_mask_apply, "x"_a, "mask"_a, "scale"_a, "out"_a,
           "out = x * mask * scale, as dropout does both ways");
 }

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/vector.h>
 
 #include "array.h"
 #include "dense.h"
+#include "ints.h"
 #include "registry.h"
 #include "threads.h"
 
@@ -19,10 +19,8 @@ using namespace nb::literals;
 namespace rushlight {
 namespace {
 
-using Sizes = std::vector<int64_t>;
-
-constexpr int64_t grain = 16384;             // elements of work worth a thread
-constexpr int64_t most = int64_t(1) << 31;   // of any size, so that no product of two overflows
+constexpr int64_t grain = 16384;            // elements of work worth a thread
+constexpr int64_t most = int64_t(1) << 31;  // of any size, so that no product of two overflows
 
 struct Names {
     const char *function, *large, *small;
@@ -37,7 +35,8 @@ struct Windows {
 // Fills the tables of one dimension, which live in `memory` and `shares`.
 class AxisBuilder {
 public:
-    AxisBuilder(PoolAxis &axis, std::vector<int64_t> &memory, int64_t in, int64_t out, int64_t step, int64_t window)
+    AxisBuilder(PoolAxis &axis, std::vector<int64_t> &memory, int64_t in, int64_t out, int64_t step,
+                int64_t window)
         : axis(axis) {
         memory.assign(size_t(4 * out + 2 * in), 0);
         axis.in = in;
@@ -68,11 +67,12 @@ public:
             first[o] = start + skip * w.dilation;
             count[o] = std::min(taps, w.kernel - skip);
             if (count[o] <= 0) {
-                fail(std::string(function) + ": window " + std::to_string(o) + " of " + std::to_string(axis.out) +
-                     " lies outside of the input of length " + std::to_string(axis.in) +
-                     "; the output must be smaller");
+                fail(std::string(function) + ": window " + std::to_string(o) + " of " +
+                     std::to_string(axis.out) + " lies outside of the input of length " +
+                     std::to_string(axis.in) + "; the output must be smaller");
             }
-            divisor[o] = w.include_padding ? std::min(start + w.kernel, axis.in + w.padding) - start : count[o];
+            divisor[o] = w.include_padding ? std::min(start + w.kernel, axis.in + w.padding) - start
+                                           : count[o];
         }
     }
 
@@ -122,10 +122,13 @@ struct Pool {
     int64_t outputs() const {
         return task.n * task.groups * task.axis[0].out * task.axis[1].out * task.axis[2].out;
     }
-    int64_t inputs() const { return task.n * task.groups * task.axis[0].in * task.axis[1].in * task.axis[2].in; }
+    int64_t inputs() const {
+        return task.n * task.groups * task.axis[0].in * task.axis[1].in * task.axis[2].in;
+    }
 };
 
-// (N, C, *spatial) with channels that are neighbours become lanes; with any other strides each is a group of its own.
+// (N, C, *spatial) with channels that are neighbours become lanes; with any other strides each is a
+// group of its own.
 bool channels_innermost(const Array &a) { return a.strides[1] == 1 || a.shape[1] == 1; }
 
 PoolStrides strides_of(const Array &a, bool lanes) {
@@ -149,23 +152,28 @@ void expect_images(const Array &large, const Array &small, const Names &names) {
             fail(std::string(names.function) + ": a dimension is 2^31 or more long");
         }
         if (i < 2 && small.shape[i] != large.shape[i]) {
-            fail(std::string(names.small) + " must have the batch and the channels of " + names.large + ", got shapes " +
-                 describe_shape(small.shape, small.ndim) + " and " + describe_shape(large.shape, large.ndim));
+            fail(std::string(names.small) + " must have the batch and the channels of " +
+                 names.large + ", got shapes " + describe_shape(small.shape, small.ndim) + " and " +
+                 describe_shape(large.shape, large.ndim));
         }
         if (i >= 2 && large.size > 0 && (large.shape[i] == 0 || small.shape[i] == 0)) {
-            fail(std::string(names.function) + ": spatial dimensions must not be empty, got shapes " +
-                 describe_shape(large.shape, large.ndim) + " and " + describe_shape(small.shape, small.ndim));
+            fail(std::string(names.function) +
+                 ": spatial dimensions must not be empty, got shapes " +
+                 describe_shape(large.shape, large.ndim) + " and " +
+                 describe_shape(small.shape, small.ndim));
         }
     }
 }
 
-// False where there is nothing to do. `windows` has one entry per spatial dimension, or none for adaptive windows.
-bool build(Pool &pool, const Array &large, const Array &small, const Array *index, const std::vector<Windows> &windows,
-           bool backward, const Names &names) {
+// False where there is nothing to do. `windows` has one entry per spatial dimension, or none for
+// adaptive windows.
+bool build(Pool &pool, const Array &large, const Array &small, const Array *index,
+           const std::vector<Windows> &windows, bool backward, const Names &names) {
     if (large.size == 0 || small.size == 0) {
         if (large.size != small.size) {
             fail(std::string(names.function) + ": cannot pool between shapes " +
-                 describe_shape(large.shape, large.ndim) + " and " + describe_shape(small.shape, small.ndim));
+                 describe_shape(large.shape, large.ndim) + " and " +
+                 describe_shape(small.shape, small.ndim));
         }
         return false;
     }
@@ -179,7 +187,8 @@ bool build(Pool &pool, const Array &large, const Array &small, const Array *inde
     task.small = strides_of(small, lanes);
     for (int i = 0; i < 3; ++i) {
         const int dim = i - (3 - spatial);
-        const int64_t in = dim < 0 ? 1 : large.shape[2 + dim], out = dim < 0 ? 1 : small.shape[2 + dim];
+        const int64_t in = dim < 0 ? 1 : large.shape[2 + dim],
+                      out = dim < 0 ? 1 : small.shape[2 + dim];
         const bool strided = dim >= 0 && !windows.empty();
         const Windows w = strided ? windows[size_t(dim)] : Windows{in, 1, 0, 1, false};
         AxisBuilder builder(task.axis[i], pool.memory[i], in, out, w.dilation, w.kernel);
@@ -201,19 +210,23 @@ bool build(Pool &pool, const Array &large, const Array &small, const Array *inde
         const int64_t plane = task.axis[0].in * task.axis[1].in * task.axis[2].in;
         switch (index->dtype) {
             case DType::uint8:
-                if (windows.empty() || task.axis[0].window > 256 || task.axis[1].window > 256 || taps > 256) {
+                if (windows.empty() || task.axis[0].window > 256 || task.axis[1].window > 256 ||
+                    taps > 256) {
                     fail(std::string(names.function) +
-                         ": indices of dtype uint8 hold at most 256 taps of a window of fixed size; use int64");
+                         ": indices of dtype uint8 hold at most 256 taps of a window of fixed "
+                         "size; use int64");
                 }
                 task.index = PoolIndex::tap;
                 break;
             case DType::int32: task.index = PoolIndex::flat32; break;
             case DType::int64: task.index = PoolIndex::flat64; break;
             default:
-                fail_type(std::string(names.function) + ": indices must be uint8, int32 or int64, got " +
+                fail_type(std::string(names.function) +
+                          ": indices must be uint8, int32 or int64, got " +
                           dtype_name(index->dtype));
         }
-        if (task.index != PoolIndex::tap && (plane >= most || plane / task.axis[2].in / task.axis[1].in >= most)) {
+        if (task.index != PoolIndex::tap &&
+            (plane >= most || plane / task.axis[2].in / task.axis[1].in >= most)) {
             fail(std::string(names.function) + ": a plane of 2^31 elements or more has no indices");
         }
     }
@@ -224,24 +237,29 @@ void expect_index(const Array &index, const Array &small, const char *what) {
     expect_same_shape(index, small, what);
     if (!index.aligned) fail_layout(index, what);
     if (!same_layout(index, small) && small.size != 0) {
-        fail(std::string(what) + " must lie in memory in the order of the output; pass a copy in that order");
+        fail(std::string(what) +
+             " must lie in memory in the order of the output; pass a copy in that order");
     }
 }
 
-std::vector<Windows> windows_of(const Array &large, const Sizes &kernel, const Sizes &stride, const Sizes &padding,
-                                const Sizes &dilation, bool include_padding, const char *function) {
-    const size_t spatial = size_t(large.ndim - 2);
-    for (const Sizes *sizes : {&kernel, &stride, &padding, &dilation}) {
-        if (sizes->size() != spatial) {
-            fail(std::string(function) + ": kernel, stride, padding and dilation need " + std::to_string(spatial) +
-                 " numbers each for an array of shape " + describe_shape(large.shape, large.ndim));
+std::vector<Windows> windows_of(const Array &large, const Ints &kernel, const Ints &stride,
+                                const Ints &padding, const Ints &dilation, bool include_padding,
+                                const char *function) {
+    const int spatial = large.ndim - 2;
+    for (const Ints *sizes : {&kernel, &stride, &padding, &dilation}) {
+        if (sizes->size != spatial) {
+            fail(std::string(function) + ": kernel, stride, padding and dilation need " +
+                 std::to_string(spatial) + " numbers each for an array of shape " +
+                 describe_shape(large.shape, large.ndim));
         }
     }
     std::vector<Windows> windows;
-    for (size_t i = 0; i < spatial; ++i) {
+    for (int i = 0; i < spatial; ++i) {
         const auto good = [](int64_t size, int64_t least) { return size >= least && size < most; };
-        if (!good(kernel[i], 1) || !good(stride[i], 1) || !good(padding[i], 0) || !good(dilation[i], 1)) {
-            fail(std::string(function) + ": kernel, stride and dilation must be positive, and padding not negative");
+        if (!good(kernel[i], 1) || !good(stride[i], 1) || !good(padding[i], 0) ||
+            !good(dilation[i], 1)) {
+            fail(std::string(function) +
+                 ": kernel, stride and dilation must be positive, and padding not negative");
         }
         windows.push_back({kernel[i], stride[i], padding[i], dilation[i], include_padding});
     }
@@ -270,8 +288,8 @@ void with_loops(DType dtype, const F &f) {
     }
 }
 
-void max_forward(const Array &x, const Array &out, const OptionalArray &indices, const std::vector<Windows> &windows,
-                 const Names &names) {
+void max_forward(const Array &x, const Array &out, const OptionalArray &indices,
+                 const std::vector<Windows> &windows, const Names &names) {
     expect_writeable(out, names.small);
     expect_apart(out, x, names.small);
     if (indices) {
@@ -284,14 +302,16 @@ void max_forward(const Array &x, const Array &out, const OptionalArray &indices,
     if (!build(pool, x, out, indices ? &indices : nullptr, windows, false, names)) return;
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes, [&](int64_t begin, int64_t end) {
-            loops.max(pool.task, x.as<const T>(), out.as<T>(), indices ? indices.data : nullptr, begin, end);
-        });
+        over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes,
+                   [&](int64_t begin, int64_t end) {
+                       loops.max(pool.task, x.as<const T>(), out.as<T>(),
+                                 indices ? indices.data : nullptr, begin, end);
+                   });
     });
 }
 
-void max_backward(const Array &g, const Array &indices, const Array &out, const std::vector<Windows> &windows,
-                  const Names &names) {
+void max_backward(const Array &g, const Array &indices, const Array &out,
+                  const std::vector<Windows> &windows, const Names &names) {
     expect_index(indices, g, names.function);
     expect_writeable(out, names.large);
     expect_apart(out, g, names.large);
@@ -303,24 +323,29 @@ void max_backward(const Array &g, const Array &indices, const Array &out, const 
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
         if (pool.once) {
-            over_items(pool.outputs(), out.size / pool.outputs() + task.lanes, [&](int64_t begin, int64_t end) {
-                loops.max_spread(task, g.as<const T>(), indices.data, out.as<T>(), begin, end);
-            });
+            over_items(pool.outputs(), out.size / pool.outputs() + task.lanes,
+                       [&](int64_t begin, int64_t end) {
+                           loops.max_spread(task, g.as<const T>(), indices.data, out.as<T>(), begin,
+                                            end);
+                       });
             return;
         }
         const int64_t items = task.n * task.groups * ((task.lanes + task.block - 1) / task.block);
         over_items(items, (out.size + 4 * g.size) / items, [&](int64_t begin, int64_t end) {
-            if (loops.max_scatter(task, g.as<const T>(), indices.data, out.as<T>(), begin, end) >= 0) good = false;
+            if (loops.max_scatter(task, g.as<const T>(), indices.data, out.as<T>(), begin, end) >=
+                0)
+                good = false;
         });
     });
     if (!good) {
-        throw std::out_of_range(std::string(names.function) +
-                                ": an index lies outside of its window or plane; pass the indices of the forward call");
+        throw std::out_of_range(
+            std::string(names.function) +
+            ": an index lies outside of its window or plane; pass the indices of the forward call");
     }
 }
 
-void avg_forward(const Array &x, const Array &out, const std::vector<Windows> &windows, double divisor,
-                 const Names &names) {
+void avg_forward(const Array &x, const Array &out, const std::vector<Windows> &windows,
+                 double divisor, const Names &names) {
     expect_writeable(out, names.small);
     expect_apart(out, x, names.small);
     Pool pool;
@@ -328,14 +353,15 @@ void avg_forward(const Array &x, const Array &out, const std::vector<Windows> &w
     pool.task.divisor_override = divisor;
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes, [&](int64_t begin, int64_t end) {
-            loops.avg(pool.task, x.as<const T>(), out.as<T>(), begin, end);
-        });
+        over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes,
+                   [&](int64_t begin, int64_t end) {
+                       loops.avg(pool.task, x.as<const T>(), out.as<T>(), begin, end);
+                   });
     });
 }
 
-void avg_backward(const Array &g, const Array &out, const std::vector<Windows> &windows, double divisor,
-                  const Names &names) {
+void avg_backward(const Array &g, const Array &out, const std::vector<Windows> &windows,
+                  double divisor, const Names &names) {
     expect_writeable(out, names.large);
     expect_apart(out, g, names.large);
     Pool pool;
@@ -344,9 +370,10 @@ void avg_backward(const Array &g, const Array &out, const std::vector<Windows> &
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
         if (pool.once) {
-            over_items(pool.outputs(), out.size / pool.outputs() + pool.task.lanes, [&](int64_t begin, int64_t end) {
-                loops.avg_spread(pool.task, g.as<const T>(), out.as<T>(), begin, end);
-            });
+            over_items(pool.outputs(), out.size / pool.outputs() + pool.task.lanes,
+                       [&](int64_t begin, int64_t end) {
+                           loops.avg_spread(pool.task, g.as<const T>(), out.as<T>(), begin, end);
+                       });
             return;
         }
         over_items(pool.inputs(), 2 * pool.task.lanes, [&](int64_t begin, int64_t end) {
@@ -355,23 +382,33 @@ void avg_backward(const Array &g, const Array &out, const std::vector<Windows> &
     });
 }
 
+Ints ones(int size) {
+    Ints all;
+    all.size = size;
+    std::fill(all.values, all.values + size, 1);
+    return all;
+}
+
 double divisor_of(std::optional<int64_t> divisor_override, const char *function) {
-    if (divisor_override && *divisor_override == 0) fail(std::string(function) + ": divisor_override must not be 0");
+    if (divisor_override && *divisor_override == 0)
+        fail(std::string(function) + ": divisor_override must not be 0");
     return divisor_override ? double(*divisor_override) : 0.0;
 }
 
-void max_pool(const Array &x, const Array &out, const OptionalArray &indices, const Sizes &kernel, const Sizes &stride,
-              const Sizes &padding, const Sizes &dilation) {
+void max_pool(const Array &x, const Array &out, const OptionalArray &indices, const Ints &kernel,
+              const Ints &stride, const Ints &padding, const Ints &dilation) {
     const Names names{"max_pool", "max_pool: x", "max_pool: out"};
     expect_images(x, out, names);
-    max_forward(x, out, indices, windows_of(x, kernel, stride, padding, dilation, false, names.function), names);
+    max_forward(x, out, indices,
+                windows_of(x, kernel, stride, padding, dilation, false, names.function), names);
 }
 
-void max_pool_backward(const Array &g, const Array &indices, const Array &out, const Sizes &kernel, const Sizes &stride,
-                       const Sizes &padding, const Sizes &dilation) {
+void max_pool_backward(const Array &g, const Array &indices, const Array &out, const Ints &kernel,
+                       const Ints &stride, const Ints &padding, const Ints &dilation) {
     const Names names{"max_pool_backward", "max_pool_backward: out", "max_pool_backward: g"};
     expect_images(out, g, names);
-    max_backward(g, indices, out, windows_of(out, kernel, stride, padding, dilation, false, names.function), names);
+    max_backward(g, indices, out,
+                 windows_of(out, kernel, stride, padding, dilation, false, names.function), names);
 }
 
 void adaptive_max_pool(const Array &x, const Array &out, const OptionalArray &indices) {
@@ -381,27 +418,33 @@ void adaptive_max_pool(const Array &x, const Array &out, const OptionalArray &in
 }
 
 void adaptive_max_pool_backward(const Array &g, const Array &indices, const Array &out) {
-    const Names names{"adaptive_max_pool_backward", "adaptive_max_pool_backward: out", "adaptive_max_pool_backward: g"};
+    const Names names{"adaptive_max_pool_backward", "adaptive_max_pool_backward: out",
+                      "adaptive_max_pool_backward: g"};
     expect_images(out, g, names);
     max_backward(g, indices, out, {}, names);
 }
 
-void avg_pool(const Array &x, const Array &out, const Sizes &kernel, const Sizes &stride, const Sizes &padding,
-              bool count_include_pad, std::optional<int64_t> divisor_override) {
+void avg_pool(const Array &x, const Array &out, const Ints &kernel, const Ints &stride,
+              const Ints &padding, bool count_include_pad,
+              std::optional<int64_t> divisor_override) {
     const Names names{"avg_pool", "avg_pool: x", "avg_pool: out"};
     expect_images(x, out, names);
-    const Sizes dilation(size_t(x.ndim - 2), 1);
-    avg_forward(x, out, windows_of(x, kernel, stride, padding, dilation, count_include_pad, names.function),
+    const Ints dilation = ones(x.ndim - 2);
+    avg_forward(x, out,
+                windows_of(x, kernel, stride, padding, dilation, count_include_pad, names.function),
                 divisor_of(divisor_override, names.function), names);
 }
 
-void avg_pool_backward(const Array &g, const Array &out, const Sizes &kernel, const Sizes &stride, const Sizes &padding,
-                       bool count_include_pad, std::optional<int64_t> divisor_override) {
+void avg_pool_backward(const Array &g, const Array &out, const Ints &kernel, const Ints &stride,
+                       const Ints &padding, bool count_include_pad,
+                       std::optional<int64_t> divisor_override) {
     const Names names{"avg_pool_backward", "avg_pool_backward: out", "avg_pool_backward: g"};
     expect_images(out, g, names);
-    const Sizes dilation(size_t(out.ndim - 2), 1);
-    avg_backward(g, out, windows_of(out, kernel, stride, padding, dilation, count_include_pad, names.function),
-                 divisor_of(divisor_override, names.function), names);
+    const Ints dilation = ones(out.ndim - 2);
+    avg_backward(
+        g, out,
+        windows_of(out, kernel, stride, padding, dilation, count_include_pad, names.function),
+        divisor_of(divisor_override, names.function), names);
 }
 
 void adaptive_avg_pool(const Array &x, const Array &out) {
@@ -411,7 +454,8 @@ void adaptive_avg_pool(const Array &x, const Array &out) {
 }
 
 void adaptive_avg_pool_backward(const Array &g, const Array &out) {
-    const Names names{"adaptive_avg_pool_backward", "adaptive_avg_pool_backward: out", "adaptive_avg_pool_backward: g"};
+    const Names names{"adaptive_avg_pool_backward", "adaptive_avg_pool_backward: out",
+                      "adaptive_avg_pool_backward: g"};
     expect_images(out, g, names);
     avg_backward(g, out, {}, 0.0, names);
 }
@@ -419,18 +463,19 @@ void adaptive_avg_pool_backward(const Array &g, const Array &out) {
 }  // namespace
 
 RUSHLIGHT_BIND(pooling) {
-    m.def("max_pool", &max_pool, "x"_a, "out"_a, "indices"_a.none(), "kernel"_a, "stride"_a, "padding"_a, "dilation"_a,
-          "The largest element of each window, and where it was");
-    m.def("max_pool_backward", &max_pool_backward, "g"_a, "indices"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a,
-          "dilation"_a, "The gradient of max_pool from its indices");
+    m.def("max_pool", &max_pool, "x"_a, "out"_a, "indices"_a.none(), "kernel"_a, "stride"_a,
+          "padding"_a, "dilation"_a, "The largest element of each window, and where it was");
+    m.def("max_pool_backward", &max_pool_backward, "g"_a, "indices"_a, "out"_a, "kernel"_a,
+          "stride"_a, "padding"_a, "dilation"_a, "The gradient of max_pool from its indices");
     m.def("adaptive_max_pool", &adaptive_max_pool, "x"_a, "out"_a, "indices"_a.none(),
           "The largest element of each of as many windows as the output has places");
     m.def("adaptive_max_pool_backward", &adaptive_max_pool_backward, "g"_a, "indices"_a, "out"_a,
           "The gradient of adaptive_max_pool from its indices");
-    m.def("avg_pool", &avg_pool, "x"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a, "count_include_pad"_a,
-          "divisor_override"_a.none(), "The average of each window");
-    m.def("avg_pool_backward", &avg_pool_backward, "g"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a,
-          "count_include_pad"_a, "divisor_override"_a.none(), "The gradient of avg_pool");
+    m.def("avg_pool", &avg_pool, "x"_a, "out"_a, "kernel"_a, "stride"_a, "padding"_a,
+          "count_include_pad"_a, "divisor_override"_a.none(), "The average of each window");
+    m.def("avg_pool_backward", &avg_pool_backward, "g"_a, "out"_a, "kernel"_a, "stride"_a,
+          "padding"_a, "count_include_pad"_a, "divisor_override"_a.none(),
+          "The gradient of avg_pool");
     m.def("adaptive_avg_pool", &adaptive_avg_pool, "x"_a, "out"_a,
           "The average of each of as many windows as the output has places");
     m.def("adaptive_avg_pool_backward", &adaptive_avg_pool_backward, "g"_a, "out"_a,

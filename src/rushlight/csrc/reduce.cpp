@@ -22,8 +22,9 @@ const char *const reduction_names[] = {
 #define RUSHLIGHT_TEXT(name) #name,
     RUSHLIGHT_REDUCTIONS(RUSHLIGHT_TEXT)};
 
-constexpr int64_t grain = 32768;        // elements worth a thread, and of a piece of a long reduction
-constexpr int64_t most_results = 2048;  // of a unit of work: what its results take fits in a small buffer
+constexpr int64_t grain = 32768;  // elements worth a thread, and of a piece of a long reduction
+constexpr int64_t most_results =
+    2048;  // of a unit of work: what its results take fits in a small buffer
 
 // Neighbouring dimensions of x, as far as one stride leads through them.
 struct Group {
@@ -38,9 +39,9 @@ struct Plan {
     int64_t kept = 1, reduced = 1;  // combinations of the outer groups
 
     bool lines() const { return b.reduced; }
-    int64_t results() const { return lines() ? a.size : b.size; }           // of one block
+    int64_t results() const { return lines() ? a.size : b.size; }  // of one block
     int64_t result_stride() const { return lines() ? a.out_stride : b.out_stride; }
-    int64_t length() const { return lines() ? b.size : a.size; }            // of the block's reduction
+    int64_t length() const { return lines() ? b.size : a.size; }  // of the block's reduction
 };
 
 int64_t offset_at(const std::vector<Group> &groups, int64_t index, int64_t Group::*stride) {
@@ -52,8 +53,10 @@ int64_t offset_at(const std::vector<Group> &groups, int64_t index, int64_t Group
     return offset;
 }
 
-// The dimensions of x in the order of memory, the outermost first, joined where one stride leads through both.
-std::vector<Group> groups_of(const Array &x, const bool (&reduced)[max_ndim], const int64_t (&out_strides)[max_ndim]) {
+// The dimensions of x in the order of memory, the outermost first, joined where one stride leads
+// through both.
+std::vector<Group> groups_of(const Array &x, const bool (&reduced)[max_ndim],
+                             const int64_t (&out_strides)[max_ndim]) {
     int order[max_ndim], n = 0;
     for (int i = 0; i < x.ndim; ++i) {
         if (x.shape[i] != 1) order[n++] = i;
@@ -63,10 +66,12 @@ std::vector<Group> groups_of(const Array &x, const bool (&reduced)[max_ndim], co
     for (int k = 0; k < n; ++k) {
         const int i = order[k];
         const Group next{x.shape[i], x.strides[i], reduced[i] ? 0 : out_strides[i], reduced[i]};
-        const bool joined = !groups.empty() && groups.back().reduced == next.reduced &&
-                            (next.reduced || groups.back().out_stride == next.size * next.out_stride);
+        const bool joined =
+            !groups.empty() && groups.back().reduced == next.reduced &&
+            (next.reduced || groups.back().out_stride == next.size * next.out_stride);
         if (joined) {
-            groups.back() = {groups.back().size * next.size, next.stride, next.out_stride, next.reduced};
+            groups.back() = {groups.back().size * next.size, next.stride, next.out_stride,
+                             next.reduced};
         } else {
             groups.push_back(next);
         }
@@ -130,8 +135,10 @@ struct Reducer {
     void finish(int64_t unit, const double *results) const {
         const int64_t first = unit % splits * each, n = std::min(each, plan.results() - first);
         const int64_t stride = plan.result_stride();
-        T *to = out + offset_at(plan.outer_kept, unit / splits, &Group::out_stride) + first * stride;
-        for (int64_t i = 0; i < n; ++i) to[i * stride] = T(op == Reduction::mean ? results[i] / count : results[i]);
+        T *to =
+            out + offset_at(plan.outer_kept, unit / splits, &Group::out_stride) + first * stride;
+        for (int64_t i = 0; i < n; ++i)
+            to[i * stride] = T(op == Reduction::mean ? results[i] / count : results[i]);
     }
 
     void join(double *results, const double *more, int64_t n) const {
@@ -146,13 +153,17 @@ struct Reducer {
     }
 
     void run(int64_t size) {
-        // Cut by the shape alone, so that the digits of a sum do not depend on the number of threads.
-        const int64_t widest = plan.lines() ? std::max<int64_t>(1, grain / std::max<int64_t>(1, plan.length())) : 1024;
+        // Cut by the shape alone, so that the digits of a sum do not depend on the number of
+        // threads.
+        const int64_t widest =
+            plan.lines() ? std::max<int64_t>(1, grain / std::max<int64_t>(1, plan.length())) : 1024;
         each = std::min({plan.results(), widest, most_results});
         splits = (plan.results() + each - 1) / each;
         steps = plan.reduced * plan.length();
         const int64_t units = plan.kept * splits;
-        pieces = units >= 8 ? 1 : std::max<int64_t>(1, std::min({int64_t(64), size / units / grain, steps}));
+        pieces = units >= 8
+                     ? 1
+                     : std::max<int64_t>(1, std::min({int64_t(64), size / units / grain, steps}));
         if (pieces == 1) {
             const auto body = [&](int64_t begin, int64_t end) {
                 double results[most_results];
@@ -173,7 +184,8 @@ struct Reducer {
         {
             nb::gil_scoped_release nogil;
             parallel_for(units * pieces, 1, [&](int64_t begin, int64_t end) {
-                for (int64_t i = begin; i < end; ++i) piece(i / pieces, i % pieces, results.data() + i * each);
+                for (int64_t i = begin; i < end; ++i)
+                    piece(i / pieces, i % pieces, results.data() + i * each);
             });
         }
         for (int64_t unit = 0; unit < units; ++unit) {
@@ -193,7 +205,8 @@ double start_of(Reduction op) {
 }
 
 void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, const Array &out) {
-    if (code < 0 || code >= int64_t(Reduction::count)) fail("reduce: unknown opcode " + std::to_string(code));
+    if (code < 0 || code >= int64_t(Reduction::count))
+        fail("reduce: unknown opcode " + std::to_string(code));
     const Reduction op = Reduction(code);
     expect_real(x, "reduce: x");
     expect_dense(x, "reduce: x");
@@ -202,7 +215,8 @@ void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, cons
     for (const int64_t axis : axes) {
         const int64_t i = axis < 0 ? axis + x.ndim : axis;
         if (i < 0 || i >= x.ndim) {
-            throw std::out_of_range("reduce: axis " + std::to_string(axis) + " is out of range for an array of shape " +
+            throw std::out_of_range("reduce: axis " + std::to_string(axis) +
+                                    " is out of range for an array of shape " +
                                     describe_shape(x.shape, x.ndim));
         }
         if (reduced[i]) fail("reduce: axis " + std::to_string(axis) + " is given twice");
@@ -231,8 +245,8 @@ void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, cons
     expect_apart(out, x, "reduce: out");
     if (out.size == 0) return;
     if (count == 0 && (op == Reduction::max || op == Reduction::min)) {
-        fail("reduce: an empty reduction has no " + std::string(reduction_names[code]) + "; x has shape " +
-             describe_shape(x.shape, x.ndim));
+        fail("reduce: an empty reduction has no " + std::string(reduction_names[code]) +
+             "; x has shape " + describe_shape(x.shape, x.ndim));
     }
     const auto run = [&](const auto &loops, auto zero) {
         using T = decltype(zero);
@@ -242,7 +256,8 @@ void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, cons
             return;
         }
         const Plan plan = plan_of(groups_of(x, reduced, out_strides));
-        Reducer<T> reducer{op, loops, plan, x.as<const T>(), out.as<T>(), start_of(op), double(count), 0, 0, 0, 0};
+        Reducer<T> reducer{
+            op, loops, plan, x.as<const T>(), out.as<T>(), start_of(op), double(count), 0, 0, 0, 0};
         reducer.run(x.size);
     };
     const ReduceKernels &kernels = reduce_kernels();

@@ -19,7 +19,9 @@ void over_distributions(const Array &out, int64_t dim, const char *what, const F
     const Split split = split_at(out, dim, what);
     if (out.size == 0) return;
     const int64_t items = split.rows * split.inner;
-    const auto run = [&](int64_t begin, int64_t end) { loop(split.length, split.inner, begin, end); };
+    const auto run = [&](int64_t begin, int64_t end) {
+        loop(split.length, split.inner, begin, end);
+    };
     if (out.size <= grain) {
         run(0, items);
         return;
@@ -28,7 +30,8 @@ void over_distributions(const Array &out, int64_t dim, const char *what, const F
     constexpr int64_t unit = 64;
     nb::gil_scoped_release nogil;
     const int64_t step = split.length >= 1024 && split.inner == 1 ? 1 : unit;
-    parallel_for((items + step - 1) / step, (grain + split.length * step - 1) / (split.length * step),
+    parallel_for((items + step - 1) / step,
+                 (grain + split.length * step - 1) / (split.length * step),
                  [&](int64_t begin, int64_t end) {
                      run(begin * step, end * step < items ? end * step : items);
                  });
@@ -57,9 +60,10 @@ void softmax(const Array &x, const Array &out, int64_t dim) {
     expect_pair(x, out, "softmax: x", "softmax: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_distributions(out, dim, "softmax", [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
-            loops.softmax(x.as<const T>(), out.as<T>(), n, inner, begin, end);
-        });
+        over_distributions(out, dim, "softmax",
+                           [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
+                               loops.softmax(x.as<const T>(), out.as<T>(), n, inner, begin, end);
+                           });
     });
 }
 
@@ -67,9 +71,10 @@ void log_softmax(const Array &x, const Array &out, int64_t dim) {
     expect_pair(x, out, "log_softmax: x", "log_softmax: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_distributions(out, dim, "log_softmax", [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
-            loops.log_softmax(x.as<const T>(), out.as<T>(), n, inner, begin, end);
-        });
+        over_distributions(
+            out, dim, "log_softmax", [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
+                loops.log_softmax(x.as<const T>(), out.as<T>(), n, inner, begin, end);
+            });
     });
 }
 
@@ -78,9 +83,11 @@ void softmax_backward(const Array &g, const Array &probs, const Array &out, int6
     expect_pair(probs, out, "softmax_backward: probs", "softmax_backward: out");
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_distributions(out, dim, "softmax_backward", [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
-            loops.softmax_backward(g.as<const T>(), probs.as<const T>(), out.as<T>(), n, inner, begin, end);
-        });
+        over_distributions(out, dim, "softmax_backward",
+                           [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
+                               loops.softmax_backward(g.as<const T>(), probs.as<const T>(),
+                                                      out.as<T>(), n, inner, begin, end);
+                           });
     });
 }
 
@@ -89,9 +96,11 @@ void log_softmax_backward(const Array &g, const Array &log_probs, const Array &o
     expect_pair(log_probs, out, "log_softmax_backward: log_probs", "log_softmax_backward: out");
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
         using T = decltype(zero);
-        over_distributions(out, dim, "log_softmax_backward", [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
-            loops.log_softmax_backward(g.as<const T>(), log_probs.as<const T>(), out.as<T>(), n, inner, begin, end);
-        });
+        over_distributions(out, dim, "log_softmax_backward",
+                           [&](int64_t n, int64_t inner, int64_t begin, int64_t end) {
+                               loops.log_softmax_backward(g.as<const T>(), log_probs.as<const T>(),
+                                                          out.as<T>(), n, inner, begin, end);
+                           });
     });
 }
 

@@ -10,22 +10,23 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of, wrap
 from .creation import write_out
-from .index import at_index
-from .view import broadcast_shapes, expand, reshape, wrap_dim
+from .index import at_index, check_range
+from .view import broadcast_shapes, expand, not_a_view, reshape, wrap_dim
 
 
-def check_index(name: str, index: Any, vector: bool = False) -> None:
+def check_index(name: str, index: Any, *, vector: bool = True, error: type = RuntimeError) -> None:
     """Refuses what is no tensor of int64 or int32, or has more than one dimension where one is wanted.
 
     Raises:
         TypeError: it is no tensor.
-        IndexError: the dtype or the number of dimensions is wrong.
+        RuntimeError: the dtype is wrong (or what ``error`` says).
+        IndexError: it has more than one dimension.
     """
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}")
     if index.dtype is not dtypes.int64 and index.dtype is not dtypes.int32:
-        raise IndexError(
-            f"{name}(): expected dtype int32/int64 for index, but got {index.dtype}; convert it with .long()"
+        raise error(
+            f"{name}(): Expected dtype int32/int64 for index, but got {index.dtype}; convert it with .long()"
         )
     if vector and index._array.ndim > 1:
         raise IndexError(
@@ -46,29 +47,18 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     >>> rushlight.index_select(rushlight.tensor([10, 20, 30]), 0, rushlight.tensor([2, 0]))
     tensor([30, 10])
     """
-    check_index("index_select", index, vector=True)
+    check_index("index_select", index)
     dim = wrap_dim(dim, input._array.ndim)
-    check_not_negative(input._array.shape or (1,), dim, index)
+    # Only square brackets count from the end.
+    check_range(input._array.shape or (1,), dim, values_of(index), from_end=False)
     if not index._array.ndim:
         index = reshape(index, (1,))
     if not input._array.ndim:
-        made = reshape(at_index(reshape(input, (1,)), index, 0), ())
+        made = at_index(reshape(input, (1,)), index, 0)
+        made = not_a_view(reshape(made, ())) if index._array.size == 1 else made
     else:
         made = at_index(input, index, dim)
     return made if out is None else write_out(out, made)
-
-
-def check_not_negative(shape: tuple[int, ...], dim: int, index: Tensor) -> None:
-    """Refuses an index below 0: only square brackets count from the end.
-
-    Raises:
-        IndexError: naming the index, the dimension and its size.
-    """
-    array = values_of(index)
-    if array.size and array.min() < 0:
-        raise IndexError(
-            f"index {array.min()} is out of bounds for dimension {dim} with size {shape[dim]}"
-        )
 
 
 # ---- gather and scatter -----------------------------------------------------------------------------
@@ -144,17 +134,22 @@ def _gather_rejects(make):
 
 
 @primitive()
-def sum_gathered(input: Tensor, dim: int, index: Tensor, shape: tuple[int, ...]) -> Spec:
-    """Zeros of ``shape`` with ``input`` added where the index points: the reverse of `gather`."""
+def sum_gathered(
+    input: Tensor, dim: int, index: Tensor, shape: tuple[int, ...], distinct: bool = False
+) -> Spec:
+    """Zeros of ``shape`` with ``input`` added where the index points: the reverse of `gather`.
+
+    Args:
+        distinct: whether no place occurs twice.
+    """
     return Spec(shape, input.dtype)
 
 
 @sum_gathered.kernel("cpu", "cuda")
-def _sum_gathered(xp, x, dim, index, shape):
+def _sum_gathered(xp, x, dim, index, shape, distinct):
     out = xp.zeros(shape, x.dtype)
     key = along(shape, dim, index)
-    if index.shape[dim] <= 1:
-        # One element of each row: nothing is written twice.
+    if distinct or index.shape[dim] <= 1:
         out[key] = x
     else:
         positions = np.ravel_multi_index(key, shape)
@@ -166,7 +161,7 @@ sum_gathered.vjp(input=lambda g, dim, index: gather_at(g, dim, index))
 
 
 @sum_gathered.oracle
-def _sum_gathered_oracle(x, dim, index, shape):
+def _sum_gathered_oracle(x, dim, index, shape, distinct=False):
     out = np.zeros(shape)
     for at in np.ndindex(*index.shape):
         out[(*at[:dim], index[at], *at[dim + 1 :])] += x[at]
@@ -202,7 +197,9 @@ def gather(
     dim = wrap_dim(dim, input._array.ndim)
     if not input._array.ndim or not index._array.ndim:
         check_gather("gather", input._array.shape, dim, index)
-        made = reshape(at_index(reshape(input, (-1,)), reshape(index, (-1,)), 0), index._array.shape)
+        made = at_index(reshape(input, (-1,)), index, 0)
+    elif not index._array.size and index._array.ndim != input._array.ndim:
+        made = input.new_empty(index._array.shape)
     else:
         made = gather_at(input, dim, index)
     return made if out is None else write_out(out, made)

@@ -383,17 +383,24 @@ def check_indices(shape: tuple[int, ...], key: tuple) -> None:
             check_range(shape, dim, item)
 
 
-def check_range(shape: tuple[int, ...], dim: int, index: np.ndarray) -> None:
+def check_range(
+    shape: tuple[int, ...], dim: int, index: np.ndarray, *, from_end: bool = True, error: type = IndexError
+) -> None:
     """Refuses indices that reach outside of dimension ``dim``.
+
+    Args:
+        from_end: whether negative indices count from the end.
+        error: what to raise.
 
     Raises:
         IndexError: naming the first wrong index, the dimension and its size.
     """
     size = shape[dim]
-    wrong = (index < -size) | (index >= size)
-    if wrong.any():
-        found = index.reshape(-1)[wrong.reshape(-1).argmax()]
-        raise IndexError(f"index {found} is out of bounds for dimension {dim} with size {size}")
+    if not index.size or (index.min() >= (-size if from_end else 0) and index.max() < size):
+        return
+    wrong = (index < (-size if from_end else 0)) | (index >= size)
+    found = index.reshape(-1)[wrong.reshape(-1).argmax()]
+    raise error(f"index {found} is out of bounds for dimension {dim} with size {size}")
 
 
 def taken(x: np.ndarray, index: np.ndarray, dim: int) -> np.ndarray:

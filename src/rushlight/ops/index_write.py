@@ -13,7 +13,7 @@ from ..tensor import Tensor, wrap
 from .creation import write_out
 from .gather import check_index
 from .index import add_slices, at_index, at_mask, check_range, put_at
-from .view import broadcast_tensors, reshape, wrap_dim
+from .view import broadcast_tensors, not_a_view, reshape, wrap_dim
 from .write import element, masked_fill
 
 _EVERYTHING = slice(None)
@@ -23,12 +23,15 @@ def _slices(dim: int, index: np.ndarray) -> tuple:
     return (_EVERYTHING,) * dim + (index,)
 
 
-def _check_slices(name: str, input: Tensor, source: Tensor, dim: int, index: Tensor) -> None:
-    """Checks that ``source`` has one slice of ``input`` along ``dim`` for each index."""
+def _check_slices(
+    name: str, input: Tensor, source: Tensor, dim: int, index: Tensor, error: type
+) -> None:
+    """Checks that ``source`` has one slice of ``input`` along ``dim`` for each index; ``error`` if an index is wrong."""
     shape, found = input._array.shape, source._array.shape
     wanted = (*shape[:dim], index._array.size, *shape[dim + 1 :])
     if found != wanted:
-        raise RuntimeError(
+        same_rest = found[:dim] + found[dim + 1 :] == wanted[:dim] + wanted[dim + 1 :]
+        raise (error if same_rest else RuntimeError)(
             f"{name}(): source/destination must have same slice shapes: {index._array.size} indices along "
             f"dimension {dim} of {list(shape)} need a source of shape {list(wanted)}, but got {list(found)}"
         )
@@ -37,13 +40,13 @@ def _check_slices(name: str, input: Tensor, source: Tensor, dim: int, index: Ten
             f"{name}(): self and source expected to have the same dtype, but got (self) {input.dtype} and "
             f"(source) {source.dtype}"
         )
-    check_range(shape, dim, index._array)
+    check_range(shape, dim, index._array, from_end=False, error=error)
 
 
 @primitive(node_name="IndexAddBackward0")
 def _index_add(input: Tensor, source: Tensor, dim: int, index: Tensor) -> Spec:
     """`index_add` with checked arguments."""
-    _check_slices("index_add", input, source, dim, index)
+    _check_slices("index_add", input, source, dim, index, RuntimeError)
     return Spec(input._array.shape, input.dtype)
 
 
@@ -79,14 +82,14 @@ def _index_add_samples(make):
 @_index_add.rejects
 def _index_add_rejects(make):
     index = wrap(np.array([0, 3]))
-    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 2), make(2, 2), 0, index)
+    yield reject(RuntimeError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 2), make(2, 2), 0, index)
     yield reject(RuntimeError, "need a source of shape [2, 2], but got [1, 2]", make(3, 2), make(1, 2), 0, index)
 
 
 @primitive(node_name="IndexCopyBackward0")
 def _index_copy(input: Tensor, source: Tensor, dim: int, index: Tensor) -> Spec:
     """`index_copy` with checked arguments."""
-    _check_slices("index_copy", input, source, dim, index)
+    _check_slices("index_copy", input, source, dim, index, IndexError)
     return Spec(input._array.shape, input.dtype)
 
 
@@ -154,7 +157,7 @@ def _index_fill_samples(make):
 
 
 def _arguments(name: str, x: Tensor, dim: int, index: Any) -> tuple[int, Tensor]:
-    check_index(name, index, vector=True)
+    check_index(name, index, error=IndexError if name == "index_fill" else RuntimeError)
     return wrap_dim(dim, x._array.ndim), index if index._array.ndim else reshape(index, (1,))
 
 
@@ -166,7 +169,7 @@ def _along_dim(name: str, op: Any, x: Tensor, dim: int, index: Any, source: Tens
     if not source._array.ndim:
         source = reshape(source, (1,))
     if not x._array.ndim:
-        made = reshape(op(reshape(x, (1,)), source, 0, index), ())
+        made = not_a_view(reshape(op(reshape(x, (1,)), source, 0, index), ()))
         return x.copy_(made) if write else made
     return op.op.write((x, source, dim, index)) if write else op(x, source, dim, index)
 
@@ -244,7 +247,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """
     dim, index = _arguments("index_fill", input, dim, index)
     if not input._array.ndim:
-        return reshape(_index_fill(reshape(input, (1,)), 0, index, _fill_value(input, value)), ())
+        made = _index_fill(reshape(input, (1,)), 0, index, _fill_value(input, value))
+        return not_a_view(reshape(made, ()))
     return _index_fill(input, dim, index, _fill_value(input, value))
 
 
@@ -276,9 +280,9 @@ def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 def _put_arguments(x: Tensor, index: Tensor, source: Tensor) -> tuple[tuple, Tensor]:
     """The NumPy key of an index through all dimensions, and the source in the index's shape."""
-    check_index("put_", index)
+    check_index("put_", index, vector=False)
     if index._array.size != source._array.size:
-        raise RuntimeError(
+        raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got "
             f"source.numel() = {source._array.size}, index.numel() = {index._array.size}"
         )

@@ -503,7 +503,12 @@ def _as_strided_vjp(g, input_shape, input_dtype, size, stride, start, own):
     memory = g.new_zeros(max(ends) - low + 1)
     places = wrap(_positions(size, stride, start - low).reshape(-1))
     memory = memory.index_add(0, places, g.reshape(-1))
-    return at_index(memory, wrap(_positions(input_shape, own, -low)), 0)
+    places = _positions(input_shape, own, -low)
+    shared = np.bincount(places.reshape(-1), minlength=memory._array.size)
+    if shared.max(initial=0) > 1:
+        # Several elements of the input lie in one place: each gets its part.
+        memory = memory / wrap(np.maximum(shared, 1).astype(g._array.dtype))
+    return at_index(memory, wrap(places), 0)
 
 
 @_as_strided.samples

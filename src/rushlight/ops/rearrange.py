@@ -127,7 +127,7 @@ def repeat_interleave(
 
 def _repeated_indices(repeats: Tensor, size: int) -> Tensor:
     if repeats.dtype is not dtypes.int64 and repeats.dtype is not dtypes.int32:
-        raise RuntimeError(f"repeats has to be Long or Int tensor, but got {repeats.dtype}")
+        raise NotImplementedError(f"repeats has to be Long or Int tensor, but got {repeats.dtype}")
     counts = values_of(repeats)
     if counts.ndim > 1:
         raise RuntimeError(f"repeats must be 0-dim or 1-dim tensor, but got shape {list(counts.shape)}")

@@ -1,49 +1,816 @@
-"""Ops that combine the elements of whole dimensions."""
+"""Ops that combine the elements of whole dimensions: sums, means, products, largest and smallest, all and any."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ..primitive import Spec, exported, primitive
+import numpy as np
+
+from .. import dtypes
+from ..primitive import Spec, call, exported, primitive, reject
+from ..return_types import named
 from ..tensor import Tensor
+from .choice import maximum, minimum, where
+from .convert import as_dtype
+from .family import write_out
+from .view import sizes_of, wrap_dim
+
+_float32, _float64, _int64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
-@primitive(node_name="SumBackward0")
-def _sum(input: Tensor, dims: tuple[int, ...], keepdim: bool) -> Spec:
-    """The sum over dimensions counted from the front."""
-    shape = input._array.shape
+# ---- dimensions -------------------------------------------------------------------------------------
+
+
+def dims_of(dim: Any, ndim: int) -> tuple[int, ...] | None:
+    """The dimensions that an argument ``dim`` means, counted from the front; None for all of them.
+
+    Args:
+        dim: an int, a sequence of them, or None; an empty sequence means all.
+
+    Raises:
+        IndexError: there is no such dimension.
+        RuntimeError: one is named twice.
+    """
+    if dim is None:
+        return None
+    if type(dim) is int:
+        dims = (wrap_dim(dim, ndim),)
+    elif isinstance(dim, (tuple, list)):
+        dims = tuple([wrap_dim(d, ndim) for d in dim])
+        if len(set(dims)) < len(dims):
+            twice = next(d for i, d in enumerate(dims) if d in dims[:i])
+            raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
+    else:
+        dims = (wrap_dim(dim, ndim),)
+    return dims if dims and ndim else None
+
+
+def reduced(shape: tuple[int, ...], dims: tuple[int, ...] | None, keepdim: bool) -> tuple[int, ...]:
+    """``shape`` without ``dims``, or with 1 in their place."""
+    if dims is None:
+        return (1,) * len(shape) if keepdim else ()
     if keepdim:
-        return Spec(tuple([1 if i in dims else n for i, n in enumerate(shape)]), input.dtype)
-    return Spec(tuple([n for i, n in enumerate(shape) if i not in dims]), input.dtype)
+        return tuple([1 if i in dims else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in dims])
+
+
+def count_of(shape: tuple[int, ...], dims: tuple[int, ...] | None) -> int:
+    """How many elements are combined into one."""
+    return math.prod(shape) if dims is None else math.prod([shape[d] for d in dims])
+
+
+def kept(x: Tensor, shape: tuple[int, ...], dims: tuple[int, ...] | None, keepdim: bool) -> Tensor:
+    """What was reduced from ``shape``, with 1 in the place of the dimensions that are gone."""
+    return x if keepdim or dims is None else x.reshape(reduced(shape, dims, True))
+
+
+def numpy_names(name: str, dim: Any, keepdim: bool, names: dict) -> tuple[Any, bool]:
+    """``dim`` and ``keepdim`` where they came by NumPy's names ``axis`` and ``keepdims``.
+
+    Raises:
+        TypeError: another keyword came.
+    """
+    dim, keepdim = names.pop("axis", dim), names.pop("keepdims", keepdim)
+    if names:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(names))}'")
+    return dim, keepdim
+
+
+def whole_samples(*more: Any) -> Any:
+    """The samples of a reduction ``f(input, dims, keepdim, *more)``."""
+
+    def samples(make: Any) -> Any:
+        yield call(make(3, 4), None, False, *more)
+        yield call(make(3, 4, 2), (0, 2), False, *more)
+        yield call(make(3, 4, 2), (1,), True, *more)
+        yield call(make(()), None, False, *more)
+        yield call(make(5), None, True, *more)
+
+    return samples
+
+
+def _common_rejects(make: Any) -> Any:
+    yield reject(TypeError, "must be Tensor, not list", [1.0], None, False)
+
+
+# ---- sum and mean -----------------------------------------------------------------------------------
+
+
+def _dtype_of_sum(x: np.ndarray, dims: tuple[int, ...] | None) -> Any:
+    """The dtype in which to add; None for that of ``x``."""
+    kind = x.dtype
+    if kind.kind in "iub":
+        return _int64
+    if kind.itemsize == 2:
+        return _float32
+    if kind is _float32 and x.size > 4096:
+        # NumPy adds pairwise along the dimension innermost in memory; along others one after the other, whose
+        # error grows with their length.
+        if dims is None:
+            flags = x.flags
+            return None if flags.c_contiguous or flags.f_contiguous else _float64
+        steps = [(abs(s), i) for i, (s, n) in enumerate(zip(x.strides, x.shape)) if n > 1]
+        return None if sorted(steps)[0][1] in dims else _float64
+    return None
+
+
+def _add_up(x: np.ndarray, dims: tuple[int, ...] | None, keepdim: bool) -> Any:
+    dtype = _dtype_of_sum(x, dims)
+    if dtype is None:
+        return np.add.reduce(x, dims, None, None, keepdim)
+    total = np.add.reduce(x, dims, dtype, None, keepdim)
+    return total if dtype is _int64 else total.astype(x.dtype)
+
+
+def _spread(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...] | None, keepdim: bool) -> Tensor:
+    """The gradient of a sum: the same for every element."""
+    return kept(g, shape, dims, keepdim).expand(shape)
+
+
+@primitive(checks="failure", node_name="SumBackward0")
+def _sum(input: Tensor, dims: Any, keepdim: bool) -> Spec:
+    """The sum over dimensions counted from the front; integers add up in int64."""
+    dtype = dtypes.int64 if input.dtype.rank < dtypes.FLOATING else input.dtype
+    return Spec(reduced(input._array.shape, dims, keepdim), dtype)
 
 
 @_sum.kernel("cpu", "cuda")
 def _sum_kernel(xp, x, dims, keepdim):
-    return xp.add.reduce(x, dims, keepdims=keepdim)
+    return _add_up(x, dims, keepdim)
 
 
 @_sum.vjp
 def _sum_vjp(g, input_shape, dims, keepdim):
-    if not keepdim:
-        g = g.reshape([1 if i in dims else n for i, n in enumerate(input_shape)])
-    return g.expand(input_shape)
+    return _spread(g, input_shape, dims, keepdim)
+
+
+@_sum.oracle
+def _sum_oracle(x, dims, keepdim):
+    dims = tuple(range(x.ndim)) if dims is None else dims
+    total = np.zeros(reduced(x.shape, dims, True))
+    for at in np.ndindex(*x.shape):
+        total[tuple(0 if i in dims else k for i, k in enumerate(at))] += x[at]
+    return total if keepdim else total.reshape(reduced(x.shape, dims, False))
+
+
+_sum.samples(whole_samples())
+_sum.rejects(_common_rejects)
+
+
+@exported("torch", "Tensor")
+def sum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None, **names: Any
+) -> Tensor:  # fmt: skip
+    """The sum of all elements, or of those along dimensions.
+
+    Args:
+        input: any shape and dtype.
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions that are summed, with length 1.
+        dtype: converts ``input`` first.
+
+    Returns:
+        int64 for integers and bools, else the dtype of ``input``.
+
+    Raises:
+        IndexError: there is no such dimension.
+
+    >>> x = rushlight.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> x.sum(), x.sum(0), x.sum(1, keepdim=True)
+    (tensor(10.), tensor([4., 6.]), tensor([[3.],
+            [7.]]))
+    """
+    if names:
+        dim, keepdim = numpy_names("sum", dim, keepdim, names)
+    if dtype is not None:
+        input = input.to(as_dtype(dtype))
+    made = _sum(input, None if dim is None else dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)
 
 
 @exported("Tensor")
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
-    """Summed over the dimensions along which ``size`` broadcast to this shape."""
-    from .view import sizes_of
+    """Summed over the dimensions along which ``size`` broadcast to this shape.
 
+    >>> rushlight.ones(3, 2).sum_to_size(1, 2)
+    tensor([[3., 3.]])
+    """
     size = sizes_of("sum_to_size", size)
     shape = self._array.shape
     new = len(shape) - len(size)
-    dims = tuple(range(new)) + tuple(i + new for i, n in enumerate(size) if n == 1 and shape[i + new] != 1)
+    fitting = [n in (1, shape[i + new]) for i, n in enumerate(size)] if new >= 0 else [False]
+    if False in fitting:
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    dims = (*range(new), *[i + new for i, n in enumerate(size) if n == 1 and shape[i + new] != 1])
     out = _sum(self, dims, True) if dims else self
     return out.reshape(size) if new else out
 
 
+@primitive(checks="failure", node_name="MeanBackward0")
+def _mean(input: Tensor, dims: Any, keepdim: bool) -> Spec:
+    """The mean over dimensions counted from the front."""
+    if input.dtype.rank < dtypes.FLOATING:
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"Got: {input.dtype.legacy}; convert it with .float()"
+        )
+    return Spec(reduced(input._array.shape, dims, keepdim), input.dtype)
+
+
+@_mean.kernel("cpu", "cuda")
+def _mean_kernel(xp, x, dims, keepdim):
+    kind = x.dtype
+    if kind.kind in "iub":
+        raise TypeError("integers have no mean of their dtype")
+    count = x.size if dims is None else count_of(x.shape, dims)
+    if kind.itemsize == 2:
+        return (xp.add.reduce(x, dims, _float32, None, keepdim) / count).astype(kind)
+    return xp.true_divide(_add_up(x, dims, keepdim), count)
+
+
+@_mean.vjp
+def _mean_vjp(g, input_shape, dims, keepdim):
+    return _spread(g / count_of(input_shape, dims), input_shape, dims, keepdim)
+
+
+@_mean.oracle
+def _mean_oracle(x, dims, keepdim):
+    return _sum_oracle(x, dims, keepdim) / count_of(x.shape, dims)
+
+
+_mean.samples(whole_samples())
+
+
+@_mean.rejects
+def _mean_rejects(make):
+    yield reject(RuntimeError, "could not infer output dtype", make(3, dtype=dtypes.int64), None, False)
+
+
 @exported("torch", "Tensor")
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum of all elements."""
-    dims = tuple(range(input._array.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    return _sum(input, dims, keepdim)
+def mean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None, **names: Any
+) -> Tensor:  # fmt: skip
+    """The mean of all elements, or of those along dimensions.
+
+    Args:
+        input: any shape, floating or complex dtype.
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions that are averaged, with length 1.
+        dtype: converts ``input`` first.
+
+    Returns:
+        The dtype of ``input``; NaN for no elements.
+
+    Raises:
+        RuntimeError: ``input`` is integral and no ``dtype`` is given.
+        IndexError: there is no such dimension.
+
+    >>> rushlight.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)
+    tensor([2., 3.])
+    """
+    if names:
+        dim, keepdim = numpy_names("mean", dim, keepdim, names)
+    if dtype is not None:
+        input = input.to(as_dtype(dtype))
+    made = _mean(input, None if dim is None else dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor")
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """`sum` in which NaN counts as 0.
+
+    >>> rushlight.nansum(rushlight.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
+    return sum(where(input.isnan(), 0, input), dim, keepdim, dtype=dtype)
+
+
+@exported("torch", "Tensor")
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """`mean` of the elements that are not NaN.
+
+    >>> rushlight.nanmean(rushlight.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
+    if input.dtype.rank < dtypes.FLOATING:
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.legacy}")
+    return nansum(input, dim, keepdim, dtype=dtype) / sum(~input.isnan(), dim, keepdim)
+
+
+@exported("torch", "Tensor")
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not 0.
+
+    >>> rushlight.count_nonzero(rushlight.tensor([0, 3, 0, 1]))
+    tensor(2)
+    """
+    return sum(input != 0, dim)
+
+
+# ---- products ---------------------------------------------------------------------------------------
+
+
+@primitive(checks="failure", node_name="ProdBackward0")
+def _prod(input: Tensor, dims: Any, keepdim: bool) -> Spec:
+    """The product over dimensions counted from the front; integers multiply in int64."""
+    dtype = dtypes.int64 if input.dtype.rank < dtypes.FLOATING else input.dtype
+    return Spec(reduced(input._array.shape, dims, keepdim), dtype)
+
+
+@_prod.kernel("cpu", "cuda")
+def _prod_kernel(xp, x, dims, keepdim):
+    if x.dtype.kind in "iub":
+        return xp.multiply.reduce(x, dims, _int64, None, keepdim)
+    if x.dtype.itemsize == 2:
+        return xp.multiply.reduce(x, dims, _float32, None, keepdim).astype(x.dtype)
+    return xp.multiply.reduce(x, dims, None, None, keepdim)
+
+
+@_prod.vjp
+def _prod_vjp(g, input, out, dims, keepdim):
+    shape = input._array.shape
+    g, out = kept(g, shape, dims, keepdim), kept(out, shape, dims, keepdim)
+    zeros = input == 0
+    if not bool(zeros.any()):
+        return g * (out / input).conj()
+    # The derivative of a factor 0 is the product of the others, which is 0 unless it is the only one.
+    alone = zeros & (_sum(zeros, dims, True) == 1)
+    others = _prod(where(alone, 1, input), dims, True)
+    return g * where(zeros, where(alone, others, 0), out / where(zeros, 1, input)).conj()
+
+
+@_prod.oracle
+def _prod_oracle(x, dims, keepdim):
+    dims = tuple(range(x.ndim)) if dims is None else dims
+    total = np.ones(reduced(x.shape, dims, True))
+    for at in np.ndindex(*x.shape):
+        total[tuple(0 if i in dims else k for i, k in enumerate(at))] *= x[at]
+    return total if keepdim else total.reshape(reduced(x.shape, dims, False))
+
+
+_prod.samples(whole_samples())
+_prod.rejects(_common_rejects)
+
+
+@exported("torch", "Tensor")
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None,
+    **names: Any,
+) -> Tensor:  # fmt: skip
+    """The product of all elements, or of those along a dimension.
+
+    Args:
+        dim: by default all dimensions.
+        keepdim: keep that dimension, with length 1.
+        dtype: converts ``input`` first.
+
+    Returns:
+        int64 for integers and bools, else the dtype of ``input``.
+
+    >>> rushlight.prod(rushlight.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([ 2., 12.])
+    """
+    if names:
+        dim, keepdim = numpy_names("prod", dim, keepdim, names)
+    if dtype is not None:
+        input = input.to(as_dtype(dtype))
+    ndim = input._array.ndim
+    made = _prod(input, (wrap_dim(dim, ndim),) if dim is not None and ndim else None, keepdim)
+    return made if out is None else write_out(out, made)
+
+
+# ---- the largest and the smallest -------------------------------------------------------------------
+
+
+def check_not_empty(name: str, x: Tensor, dims: tuple[int, ...] | None) -> None:
+    """Refuses to choose among no elements.
+
+    Raises:
+        IndexError: a dimension to choose along has length 0.
+        RuntimeError: there are no elements at all, and no dimension is named.
+    """
+    shape = x._array.shape
+    if dims is None:
+        if 0 in shape:
+            error = IndexError if name.startswith("arg") or name.startswith("am") else RuntimeError
+            raise error(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
+                "dim with the 'dim' argument."
+            )
+        return
+    for d in dims:
+        if shape[d] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+
+
+def _check_order(name: str, x: Tensor) -> None:
+    if x.dtype.is_complex:
+        raise NotImplementedError(f"\"{name}\" not implemented for '{x.dtype.legacy}': complex numbers have no order")
+
+
+def _extreme(name: str, ufunc: Any, word: str) -> Any:
+    """Declares ``amax`` or ``amin`` over dimensions counted from the front."""
+
+    def rule(input: Tensor, dims: Any, keepdim: bool) -> Spec:
+        _check_order(name, input)
+        check_not_empty(name, input, dims)
+        return Spec(reduced(input._array.shape, dims, keepdim), input.dtype)
+
+    rule.__name__ = f"_{name}"
+    rule.__doc__ = f"The {word} element over dimensions counted from the front."
+    function = primitive(node_name=f"{name.capitalize()}Backward0", checks="failure")(rule)
+
+    @function.kernel("cpu", "cuda")
+    def kernel(xp, x, dims, keepdim):
+        if x.dtype.kind == "c":
+            raise TypeError("complex numbers have no order")
+        return ufunc.reduce(x, dims, None, None, keepdim)
+
+    @function.vjp
+    def vjp(g, input, out, dims, keepdim):
+        shape = input._array.shape
+        g, out = kept(g, shape, dims, keepdim), kept(out, shape, dims, keepdim)
+        # Elements that are equally large share the gradient.
+        chosen = input == out
+        return where(chosen, g / _sum(chosen, dims, True), 0.0)
+
+    @function.oracle
+    def oracle(x, dims, keepdim):
+        dims = tuple(range(x.ndim)) if dims is None else dims
+        last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(*reduced(x.shape, dims, False), -1)
+        return np.sort(last)[..., -1 if word == "largest" else 0].reshape(reduced(x.shape, dims, keepdim))
+
+    function.samples(whole_samples())
+
+    @function.rejects
+    def rejects(make):
+        yield reject(IndexError, "to have non-zero size", make(0, 3), (0,), False)
+        yield reject(IndexError, "to be specified for input.numel() == 0", make(0, 3), None, False)
+
+    return function
+
+
+_amax = _extreme("amax", np.maximum, "largest")
+_amin = _extreme("amin", np.minimum, "smallest")
+
+
+@exported("torch", "Tensor")
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
+    """The largest element along dimensions; elements that are equally large share the gradient.
+
+    Args:
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions, with length 1.
+
+    Raises:
+        IndexError: there is no such dimension, or there are no elements to choose from.
+
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).amax(1)
+    tensor([5., 4.])
+    """
+    if names:
+        dim, keepdim = numpy_names("amax", dim, keepdim, names)
+    made = _amax(input, dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor")
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
+    """The smallest element along dimensions; elements that are equally small share the gradient.
+
+    Args:
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions, with length 1.
+
+    Raises:
+        IndexError: there is no such dimension, or there are no elements to choose from.
+
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).amin(1)
+    tensor([1., 3.])
+    """
+    if names:
+        dim, keepdim = numpy_names("amin", dim, keepdim, names)
+    made = _amin(input, dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor")
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """`amin` and `amax` together, as ``(min, max)``.
+
+    >>> rushlight.aminmax(rushlight.tensor([3.0, 1.0, 2.0])).max
+    tensor(3.)
+    """
+    dims = dims_of(dim, input._array.ndim)
+    check_not_empty("aminmax", input, dims)
+    return named("aminmax", "min", "max")((_amin(input, dims, keepdim), _amax(input, dims, keepdim)))
+
+
+def _choice(name: str, ufunc: Any, arg: str) -> Any:
+    """Declares ``max`` or ``min`` along one dimension, with the first place where it stands."""
+
+    def rule(input: Tensor, dim: int, keepdim: bool) -> tuple[Spec, Spec]:
+        _check_order(name, input)
+        check_not_empty(name, input, (dim,) if input._array.ndim else None)
+        shape = reduced(input._array.shape, (dim,), keepdim)
+        return Spec(shape, input.dtype), Spec(shape, dtypes.int64)
+
+    rule.__name__ = f"_{name}_dim"
+    rule.__doc__ = f"`{name}` along one dimension counted from the front."
+    function = primitive(
+        node_name=f"{name.capitalize()}Backward0", checks="failure", outputs=("values", "indices"), differentiable=1
+    )(rule)
+
+    @function.kernel("cpu", "cuda")
+    def kernel(xp, x, dim, keepdim):
+        if x.dtype.kind == "c":
+            raise TypeError("complex numbers have no order")
+        if not x.ndim:
+            return x.copy(), xp.zeros((), _int64)
+        values = ufunc.reduce(x, dim, None, None, keepdim)
+        indices = xp.asarray(getattr(x, arg)(dim))
+        return values, indices.reshape(values.shape)
+
+    @function.vjp
+    def vjp(g, input_shape, dim, keepdim, indices):
+        return chosen_gradient(g[0], input_shape, dim, keepdim, indices)
+
+    @function.oracle
+    def oracle(x, dim, keepdim):
+        sign = 1 if name == "min" else -1
+        order = np.argsort(sign * x, axis=dim, kind="stable") if x.ndim else np.zeros((1,), np.int64)
+        first = np.take(order, [0], axis=dim)
+        values = np.take_along_axis(x, first, dim) if x.ndim else x
+        shape = reduced(x.shape, (dim,), keepdim)
+        return values.reshape(shape), first.reshape(shape)
+
+    @function.samples
+    def samples(make):
+        yield call(make(3, 4), 1, False)
+        yield call(make(3, 4, 2), 0, True)
+        yield call(make(()), 0, False)
+        yield call(make(0, 3), 1, False)
+
+    @function.rejects
+    def rejects(make):
+        yield reject(IndexError, "to have non-zero size", make(0, 3), 0, False)
+
+    return function
+
+
+def chosen_gradient(g: Tensor, shape: tuple[int, ...], dim: int, keepdim: bool, indices: Tensor) -> Tensor:
+    """The gradient of an op that chose one element along ``dim``: all of it goes there."""
+    from .gather import sum_gathered
+
+    if not shape:
+        return g
+    if not keepdim:
+        g, indices = g.unsqueeze(dim), indices.unsqueeze(dim)
+    return sum_gathered(g, dim, indices, shape)
+
+
+_max_dim = _choice("max", np.maximum, "argmax")
+_min_dim = _choice("min", np.minimum, "argmin")
+
+
+def _largest(name: str, whole: Any, along: Any, pair: Any, input: Tensor, dim: Any, keepdim: bool, names: dict) -> Any:
+    """`max` and `min` in all their forms."""
+    other = names.pop("other", None)
+    if isinstance(dim, Tensor):
+        dim, other = None, dim
+    if other is not None:
+        return pair(input, other)
+    if names:
+        dim, keepdim = numpy_names(name, dim, keepdim, names)
+    if dim is None:
+        _check_order(f"{name}_all", input)
+        check_not_empty(name, input, None)
+        return whole(input, None, False)
+    if not hasattr(dim, "__index__"):
+        raise TypeError(
+            f"{name}() takes one dimension, an int, or a tensor to compare with, but got {type(dim).__name__}; "
+            f"a{name} takes several dimensions"
+        )
+    return named(name, "values", "indices")(along(input, wrap_dim(dim, input._array.ndim), keepdim))
+
+
+@exported("torch", "Tensor")
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any) -> Any:
+    """The largest element; along a dimension also where it stands; or the larger of each pair of two tensors.
+
+    Args:
+        dim: a dimension, or a tensor to compare with (as `maximum` does); by default all elements.
+        keepdim: keep that dimension, with length 1.
+
+    Returns:
+        One element; with a dimension ``(values, indices)``, the index being that of the first of several equal ones.
+        NaN counts as the largest.
+
+    Raises:
+        IndexError: there is no such dimension, or it has length 0.
+
+    >>> x = rushlight.tensor([[1.0, 5.0], [3.0, 4.0]])
+    >>> x.max()
+    tensor(5.)
+    >>> values, indices = x.max(1)
+    >>> indices
+    tensor([1, 0])
+    """
+    made = _largest("max", _amax, _max_dim, maximum, input, dim, keepdim, names)
+    return made if out is None else _write_each(out, made)
+
+
+@exported("torch", "Tensor")
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any) -> Any:
+    """The smallest element; along a dimension also where it stands; or the smaller of each pair of two tensors.
+
+    Args:
+        dim: a dimension, or a tensor to compare with (as `minimum` does); by default all elements.
+        keepdim: keep that dimension, with length 1.
+
+    Returns:
+        One element; with a dimension ``(values, indices)``, the index being that of the first of several equal ones.
+        NaN counts as the smallest.
+
+    Raises:
+        IndexError: there is no such dimension, or it has length 0.
+
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).min(0).values
+    tensor([1., 4.])
+    """
+    made = _largest("min", _amin, _min_dim, minimum, input, dim, keepdim, names)
+    return made if out is None else _write_each(out, made)
+
+
+def _write_each(out: Any, made: Any) -> Any:
+    if isinstance(made, tuple):
+        return type(made)([write_out(o, m) for o, m in zip(out, made)])
+    return write_out(out, made)
+
+
+def _place(name: str) -> Any:
+    """Declares ``argmax`` or ``argmin``."""
+
+    def rule(input: Tensor, dim: Any, keepdim: bool) -> Spec:
+        _check_order(name, input)
+        if input.dtype is dtypes.bool_:
+            raise RuntimeError(f"{name}(): does not support bool input")
+        check_not_empty(name, input, None if dim is None or not input._array.ndim else (dim,))
+        dims = None if dim is None else (dim,)
+        return Spec(reduced(input._array.shape, dims, keepdim), dtypes.int64)
+
+    rule.__name__ = f"_{name}"
+    rule.__doc__ = f"`{name}` with the dimension counted from the front, or None for all elements in order."
+    function = primitive(checks="failure")(rule)
+
+    @function.kernel("cpu", "cuda")
+    def kernel(xp, x, dim, keepdim):
+        if x.dtype.kind in "cb":
+            raise TypeError("no order")
+        found = xp.asarray(getattr(x, name)(dim if x.ndim else None), _int64)
+        return found.reshape(reduced(x.shape, None if dim is None else (dim,), True)) if keepdim else found
+
+    @function.oracle
+    def oracle(x, dim, keepdim):
+        flat = x.reshape(-1) if dim is None or not x.ndim else x
+        axis = 0 if flat.ndim == 1 else dim
+        order = np.argsort(flat if name == "argmin" else -flat, axis=axis, kind="stable")
+        return np.take(order, 0, axis=axis).reshape(reduced(x.shape, None if dim is None else (dim,), keepdim))
+
+    @function.samples
+    def samples(make):
+        yield call(make(3, 4), None, False)
+        yield call(make(3, 4), 1, True)
+        yield call(make(3, 4, 2), 0, False)
+        yield call(make(()), None, False)
+        yield call(make(5), None, True)
+
+    @function.rejects
+    def rejects(make):
+        yield reject(IndexError, "input.numel() == 0", make(0, 3), None, False)
+        yield reject(IndexError, "to have non-zero size", make(0, 3), 0, False)
+        yield reject(RuntimeError, "does not support bool", make(3, dtype=dtypes.bool_), None, False)
+
+    return function
+
+
+_argmax = _place("argmax")
+_argmin = _place("argmin")
+
+
+@exported("torch", "Tensor")
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, **names: Any) -> Tensor:
+    """Where the largest element stands: the first place of several equal ones.
+
+    Args:
+        dim: along which dimension; by default the place among all elements in order.
+        keepdim: keep that dimension, with length 1.
+
+    Returns:
+        int64.
+
+    Raises:
+        IndexError: there is no such dimension, or there are no elements to choose from.
+
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).argmax(1)
+    tensor([1, 0])
+    """
+    if names:
+        dim, keepdim = numpy_names("argmax", dim, keepdim, names)
+    return _argmax(input, None if dim is None else wrap_dim(dim, input._array.ndim), keepdim)
+
+
+@exported("torch", "Tensor")
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, **names: Any) -> Tensor:
+    """Where the smallest element stands: the first place of several equal ones.
+
+    Args:
+        dim: along which dimension; by default the place among all elements in order.
+        keepdim: keep that dimension, with length 1.
+
+    Returns:
+        int64.
+
+    Raises:
+        IndexError: there is no such dimension, or there are no elements to choose from.
+
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).argmin(1)
+    tensor([0, 0])
+    """
+    if names:
+        dim, keepdim = numpy_names("argmin", dim, keepdim, names)
+    return _argmin(input, None if dim is None else wrap_dim(dim, input._array.ndim), keepdim)
+
+
+# ---- all and any ------------------------------------------------------------------------------------
+
+
+def _truth(name: str, ufunc: Any) -> Any:
+    """Declares ``all`` or ``any`` over dimensions counted from the front."""
+
+    def rule(input: Tensor, dims: Any, keepdim: bool) -> Spec:
+        dtype = dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool_
+        return Spec(reduced(input._array.shape, dims, keepdim), dtype)
+
+    rule.__name__ = f"_{name}"
+    rule.__doc__ = f"`{name}` over dimensions counted from the front."
+    function = primitive(checks="failure")(rule)
+
+    @function.kernel("cpu", "cuda")
+    def kernel(xp, x, dims, keepdim):
+        found = ufunc.reduce(x, dims, None, None, keepdim)
+        return found.astype(np.uint8) if x.dtype == np.uint8 else found
+
+    @function.oracle
+    def oracle(x, dims, keepdim):
+        total = _sum_oracle((x == 0) if name == "all" else (x != 0), dims, keepdim)
+        return total == 0 if name == "all" else total != 0
+
+    function.samples(whole_samples())
+    return function
+
+
+_all = _truth("all", np.logical_and)
+_any = _truth("any", np.logical_or)
+
+
+@exported("torch", "Tensor")
+def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
+    """Whether all elements are true, or all of those along dimensions.
+
+    Args:
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions, with length 1.
+
+    Returns:
+        bool; uint8 for uint8.
+
+    >>> rushlight.tensor([[True, False], [True, True]]).all(1)
+    tensor([False,  True])
+    """
+    if names:
+        dim, keepdim = numpy_names("all", dim, keepdim, names)
+    made = _all(input, dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)
+
+
+@exported("torch", "Tensor")
+def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
+    """Whether at least one element is true, or one of those along dimensions.
+
+    Args:
+        dim: an int or several; by default all dimensions.
+        keepdim: keep the dimensions, with length 1.
+
+    Returns:
+        bool; uint8 for uint8.
+
+    >>> rushlight.tensor([[True, False], [False, False]]).any(1)
+    tensor([ True, False])
+    """
+    if names:
+        dim, keepdim = numpy_names("any", dim, keepdim, names)
+    made = _any(input, dims_of(dim, input._array.ndim), keepdim)
+    return made if out is None else write_out(out, made)

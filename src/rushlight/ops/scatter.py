@@ -10,7 +10,7 @@ from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, wrap
 from .creation import write_out
 from .gather import along, check_gather, gather_at, gather_index
-from .view import expand, reshape, wrap_dim
+from .view import expand, not_a_view, reshape, wrap_dim
 from .write import element
 
 
@@ -23,7 +23,7 @@ def _scatter(input: Tensor, src: Tensor, dim: int, index: Tensor) -> Spec:
 
 @_scatter.kernel("cpu", "cuda", writes=True)
 def _scatter_kernel(xp, x, src, dim, index, out=None):
-    out = x.copy(order="K") if out is None else out
+    out = x.copy() if out is None else out
     out[along(x.shape, dim, index)] = src
     return out
 
@@ -62,7 +62,7 @@ def _scatter_add(input: Tensor, src: Tensor, dim: int, index: Tensor) -> Spec:
 
 @_scatter_add.kernel("cpu", "cuda", writes=True)
 def _scatter_add_kernel(xp, x, src, dim, index, out=None):
-    out = x.copy(order="K") if out is None else out
+    out = x.copy() if out is None else out
     key = along(x.shape, dim, index)
     if out.flags.c_contiguous:
         positions = np.ravel_multi_index(key, x.shape)
@@ -106,6 +106,8 @@ def _scatter_arguments(name: str, x: Tensor, dim: int, index: Any, src: Any) -> 
     dim = wrap_dim(dim, x._array.ndim)
     shape = index._array.shape
     if not isinstance(src, Tensor):
+        if name != "scatter":
+            raise TypeError(f"{name}(): argument 'src' must be Tensor, not {type(src).__name__}")
         value = element(src, x.dtype)
         return dim, index, expand(wrap(np.asarray(value, x._array.dtype)), shape)
     if src._array.dtype != x._array.dtype:
@@ -134,8 +136,8 @@ def _scattered(name: str, x: Tensor, dim: int, index: Any, src: Any, op: Any, wr
         # Without dimensions there is one place; it is given one for the op.
         check_gather(name, x._array.shape, dim, index)
         source, index = reshape(src, (-1,)), reshape(index, (-1,))
-        made = op(reshape(x, (-1,)), source, 0, index, *rest)
-        return x.copy_(reshape(made, x._array.shape)) if write else reshape(made, x._array.shape)
+        made = not_a_view(reshape(op(reshape(x, (-1,)), source, 0, index, *rest), x._array.shape))
+        return x.copy_(made) if write else made
     if write:
         return op.op.write((x, src, dim, index, *rest))
     return op(x, src, dim, index, *rest)
@@ -226,7 +228,7 @@ def _scatter_reduce(
 
 @_scatter_reduce.kernel("cpu", "cuda", writes=True)
 def _scatter_reduce_kernel(xp, x, src, dim, index, reduce, include_self, out=None):
-    out = x.copy(order="K") if out is None else out
+    out = x.copy() if out is None else out
     key = along(x.shape, dim, index)
     start, combine = _REDUCTIONS[reduce]
     if not include_self:

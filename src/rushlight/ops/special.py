@@ -45,7 +45,15 @@ _FAR = (
 
 def _ratio(coefficients: Any, x: np.ndarray) -> np.ndarray:
     above, below = coefficients
-    return np.polyval(above, x) / np.polyval(below, x)
+    return _polynomial(above, x) / _polynomial(below, x)
+
+
+def _polynomial(coefficients: Any, x: np.ndarray) -> np.ndarray:
+    """The highest power first."""
+    total = coefficients[0]
+    for c in coefficients[1:]:
+        total = total * x + c
+    return total
 
 
 def _erf_and_erfc(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +177,7 @@ def _digamma(x):
         below += np.where(small, 1 / z, 0.0)
         z = np.where(small, z + 1, z)
     inverse = 1 / (z * z)
-    out = np.log(z) - 0.5 / z - inverse * np.polyval(_STIRLING[::-1], inverse) - below
+    out = np.log(z) - 0.5 / z - inverse * _polynomial(_STIRLING[::-1], inverse) - below
     out = np.where(mirrored, out - math.pi / np.tan(math.pi * (x - np.rint(x))), out)
     out = np.where(mirrored & (x == np.rint(x)), np.nan, out)
     return np.where(x == 0, np.copysign(np.inf, -x), out).astype(given.dtype)

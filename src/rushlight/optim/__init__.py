@@ -1,18 +1,8 @@
 """Optimizers: the rules by which gradients change parameters, and schedules for their learning rates."""
 
+from . import lr_scheduler
 from .adam import Adam, AdamW
-from .optimizer import (
-    Optimizer,
-    register_optimizer_step_post_hook,
-    register_optimizer_step_pre_hook,
-)
+from .optimizer import Optimizer
 from .sgd import SGD
 
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Optimizer",
-    "register_optimizer_step_post_hook",
-    "register_optimizer_step_pre_hook",
-]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]

@@ -1,71 +1,115 @@
-"""Adam and AdamW."""
+"""Adam, and Adam with weight decay apart from the gradient."""
 
 from __future__ import annotations
 
+import math
+from operator import is_
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..backend.native import extension
-from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, as_number, checked
+from ..ops.creation import tensor, zeros_like
+from ..tensor import Tensor
+from .optimizer import Optimizer, ParamsT
+from .options import check_betas, check_forms, check_not_negative, check_rate, rate_of
+
+__all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
-    """Steps scaled by running means of the gradient and of its square.
+    """Steps whose length is scaled, for each element, by the recent size of its gradient.
+
+    With gradient ``g`` at step ``t``: ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2`` and
+    ``p = p - lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``.
 
     Args:
-        params: the parameters, or groups of them.
-        lr: the step size.
-        betas: how much of both means is kept at each step.
-        eps: added to the root of the second mean.
-        weight_decay: the part of a parameter that is added to its gradient.
-        amsgrad: divide by the largest second mean so far.
-        maximize: climb instead.
-        decoupled_weight_decay: shrink the parameter itself instead, as `AdamW` does.
-        foreach, fused, capturable, differentiable: accepted; all parameters are always one native pass, except that
-            ``differentiable`` records the step.
+        params: the parameters, or groups of them; see `Optimizer`.
+        lr: about the length of a step.
+        betas: how slowly the averages of the gradient and of its square forget, each in [0, 1).
+        eps: keeps the quotient finite where gradients vanish.
+        weight_decay: the factor of the L2 penalty.
+        amsgrad: divide by the largest average of the square so far.
+        foreach, fused, capturable: accepted; all parameters are updated in one native pass where it can
+            be done.
+        maximize: go up instead of down.
+        differentiable: record the step itself, for gradients through it.
+        decoupled_weight_decay: shrink the parameter by ``lr * weight_decay`` instead of adding to the
+            gradient, as `AdamW` does.
 
-    Source: Kingma and Ba 2014, "Adam: a method for stochastic optimization"; Reddi et al. 2018 for ``amsgrad``.
+    Raises:
+        ValueError: an option is out of its range.
 
-    >>> w = rushlight.tensor([1.0], requires_grad=True)
-    >>> optimizer = Adam([w], lr=0.1)
+    Source: Kingma and Ba 2014, "Adam: A Method for Stochastic Optimization"; Reddi et al. 2018, "On the
+    Convergence of Adam and Beyond" (amsgrad).
+
+    >>> w = rushlight.tensor([1.0, -1.0], requires_grad=True)
+    >>> optimizer = rushlight.optim.Adam([w], lr=0.5)
     >>> (w * w).sum().backward()
     >>> optimizer.step()
     >>> w
-    tensor([0.9000], requires_grad=True)
+    tensor([ 0.5000, -0.5000], requires_grad=True)
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
-        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
-    ):  # fmt: skip
-        checked("learning rate", lr)
-        checked("epsilon value", eps)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= as_number(beta) < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-        checked("weight_decay value", weight_decay)
-        super().__init__(
-            params,
-            {
-                "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-                "maximize": maximize, "foreach": foreach, "capturable": capturable,
-                "differentiable": differentiable, "fused": fused,
-                "decoupled_weight_decay": decoupled_weight_decay,
-            },
-        )  # fmt: skip
+    ):
+        check_rate(lr)
+        if isinstance(lr, Tensor) and foreach and not capturable:
+            raise ValueError(
+                "lr as a Tensor is not supported for capturable=False and foreach=True"
+            )
+        check_not_negative("epsilon value", eps)
+        check_betas(betas)
+        check_not_negative("weight_decay value", weight_decay)
+        check_forms(fused, foreach, differentiable)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
 
     def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """The count of steps and the averages, all zero."""
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if group["amsgrad"] else [])
-        step = wrap(np.zeros((), np.float32))
-        return {"step": step, **{name: wrap(np.zeros_like(p._array)) for name in names}}
+        step = tensor(0.0, dtype=dtypes.float32)
+        return {"step": step, **{name: zeros_like(p) for name in names}}
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        beta1, beta2 = map(as_number, group["betas"])
-        lr, decay = as_number(group["lr"]), group["weight_decay"]
+        """One step of one parameter."""
+        if p.is_complex():
+            raise TypeError(
+                f"{type(self).__name__} cannot update complex parameters; "
+                "make the real and the imaginary part two parameters"
+            )
+        lr, decay = rate_of(group), group["weight_decay"]
+        beta1, beta2 = map(float, group["betas"])
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        state["step"].add_(1)
+        steps = state["step"].item()
         if group["maximize"]:
             g = -g
         if decay != 0:
@@ -73,65 +117,128 @@ class Adam(Optimizer):
                 p.mul_(1 - lr * decay)
             else:
                 g = g + p * decay
-        if p.is_complex():
-            # Real and imaginary parts are numbers of their own.
-            p, g, *means = (x.view_as_real() for x in (p, g, state["exp_avg"], state["exp_avg_sq"]))
-        else:
-            means = [state["exp_avg"], state["exp_avg_sq"]]
-        state["step"].add_(1)
-        step = state["step"].item()
-        first, second = means
-        first.lerp_(g, 1 - beta1)
-        second.mul_(beta2).addcmul_(g, g.conj(), value=1 - beta2)
+        mean.mul_(beta1).add_(g, alpha=1 - beta1)
+        square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]
-            largest.copy_(largest.maximum(second))
-            second = largest
-        denominator = (second.sqrt() / (1 - beta2**step) ** 0.5).add_(group["eps"])
-        p.addcdiv_(first, denominator, value=-lr / (1 - beta1**step))
+            largest.copy_(largest.maximum(square))
+            square = largest
+        size = (square.sqrt() / math.sqrt(1 - beta2**steps)).add_(group["eps"])
+        length = lr / (1 - beta1**steps)
+        if isinstance(length, Tensor):
+            p.sub_(mean / size * length)
+        else:
+            p.addcdiv_(mean, size, value=-length)
 
-    def fused_update(self, params: list[Tensor], grads: list[Tensor], states: list[dict], group: dict[str, Any]) -> None:
-        """The formula of `update` in one pass over all parameters."""
-        steps = []
-        for state in states:
-            count = state["step"]._array
-            count += 1
-            steps.append(float(count))
-        beta1, beta2 = map(as_number, group["betas"])
+    def update_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
+        """One step of all ``params`` in one native pass."""
+        states = [self.state[p] or self._begin(p, group) for p in params]
+        counts = self._counts(states, group)
+        steps = (counts + 1).tolist()
+        largest = None
+        if group["amsgrad"]:
+            largest = [state["max_exp_avg_sq"]._array for state in states]
+        beta1, beta2 = group["betas"]
         extension.adam_step(
             [p._array for p in params],
-            [g._array for g in grads],
-            [s["exp_avg"]._array for s in states],
-            [s["exp_avg_sq"]._array for s in states],
-            [s["max_exp_avg_sq"]._array for s in states] if group["amsgrad"] else None,
-            steps, as_number(group["lr"]), beta1, beta2, group["eps"], as_number(group["weight_decay"]),
-            group["decoupled_weight_decay"], group["maximize"],
-        )  # fmt: skip
+            [p._grad._array for p in params],
+            [state["exp_avg"]._array for state in states],
+            [state["exp_avg_sq"]._array for state in states],
+            largest,
+            steps[0] if steps.count(steps[0]) == len(steps) else steps,
+            float(group["lr"]),
+            float(beta1),
+            float(beta2),
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+        counts += 1
+        return True
+
+    def _begin(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        state = self.state[p] = self.init_state(p, group)
+        return state
+
+    def _counts(self, states: list[dict[str, Any]], group: dict[str, Any]) -> np.ndarray:
+        """The steps of all ``states`` as one array, of which the tensors in the states are views.
+
+        One addition then counts for all parameters.
+        """
+        steps = [state["step"]._array for state in states]
+        joined = self.__dict__.setdefault("_joined_counts", {})
+        counts, views = joined.get(id(group), (None, ()))
+        if len(views) == len(steps) and all(map(is_, views, steps)):
+            return counts
+        counts = np.array([float(step) for step in steps], np.float32)
+        views = [counts[place, ...] for place in range(len(steps))]
+        for state, view in zip(states, views):
+            state["step"]._array = view
+        joined[id(group)] = (counts, views)
+        return counts
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay shrinks the parameters themselves.
+    """`Adam` in which weight decay shrinks the parameter itself, not by way of the gradient.
 
     Args:
-        As for `Adam`; ``weight_decay`` is 0.01 by default.
+        params: the parameters, or groups of them; see `Optimizer`.
+        lr: about the length of a step.
+        betas: how slowly the averages of the gradient and of its square forget, each in [0, 1).
+        eps: keeps the quotient finite where gradients vanish.
+        weight_decay: each step takes off ``lr * weight_decay`` of the parameter.
+        amsgrad: divide by the largest average of the square so far.
+        maximize: go up instead of down.
+        foreach, fused, capturable: accepted; all parameters are updated in one native pass where it can
+            be done.
+        differentiable: record the step itself, for gradients through it.
 
-    Source: Loshchilov and Hutter 2017, "Decoupled weight decay regularization".
+    Raises:
+        ValueError: an option is out of its range.
 
-    >>> w = rushlight.tensor([1.0], requires_grad=True)
-    >>> optimizer = AdamW([w], lr=0.1)
-    >>> (w * w).sum().backward()
+    Source: Loshchilov and Hutter 2017, "Decoupled Weight Decay Regularization".
+
+    >>> w = rushlight.ones(1, requires_grad=True)
+    >>> optimizer = rushlight.optim.AdamW([w], lr=0.5)
+    >>> w.grad = rushlight.zeros(1)
     >>> optimizer.step()
     >>> w
-    tensor([0.8990], requires_grad=True)
+    tensor([0.9950], requires_grad=True)
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False,
-        foreach: bool | None = None, capturable: bool = False, differentiable: bool = False,
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
-    ):  # fmt: skip
+    ):
         super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach, maximize=maximize,
-            capturable=capturable, differentiable=differentiable, fused=fused, decoupled_weight_decay=True,
-        )  # fmt: skip
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # AdamW is Adam with this option, whatever a loaded group says.
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True

@@ -1,161 +1,194 @@
-"""What every optimizer shares: groups of parameters, their state, closures, hooks, and the fused pass.
+"""What all optimizers share: parameter groups, state, closures, hooks, saving, and the joined step.
 
-A rule is a subclass that gives `defaults`, `init_state` and `update` (its formula in ordinary tensor ops, for one
-parameter). Where the extension has the formula as one pass over all parameters, it also gives `fused_update`; that is
-taken for floating parameters on the CPU unless an option forbids it. Both give the same numbers.
+A rule is a subclass with `init_state` and `update`: its formula in ordinary tensor ops, for one parameter.
+Where the extension has the formula as one pass over all parameters, the same class also defines
+
+    update_together(params, group) -> bool
+
+for parameters that all have a gradient. Where it cannot do them it changes nothing and returns False, or
+lets the extension's TypeError or ValueError through; then `update` does them one by one.
 """
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
-
-from .. import config
-from ..autograd.graph import RemovableHandle
+from .. import config, dtypes
 from ..autograd.modes import enable_grad, no_grad, set_grad_enabled
+from ..ops.creation import tensor
 from ..tensor import Tensor
+from ..utils.hooks import RemovableHandle
 
-_FUSED_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+__all__ = [
+    "Optimizer",
+    "ParamsT",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]
+
+ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 
 class _Required:
+    """Stands in ``defaults`` for an option that every group must give."""
+
     def __repr__(self) -> str:
         return "<required parameter>"
 
 
 required = _Required()
 
+_global_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
+    """Calls ``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
+    return _keep(_global_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
+    """Calls ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
+    return _keep(_global_post_hooks, hook)
+
+
+def _keep(hooks: OrderedDict, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
+
+
+def _with_hooks(step: Callable) -> Callable:
+    """``step`` with the hooks around it, and a note for schedulers that it was called."""
+
+    @functools.wraps(step)
+    def stepping(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
+        if not (
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_pre_hooks
+            or _global_post_hooks
+        ):
+            return step(self, *args, **kwargs)
+        args = (self, *args)
+        for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is None:
+                continue
+            if not isinstance(changed, tuple) or len(changed) != 2:
+                raise RuntimeError(
+                    f"{hook} must return None or a tuple of (new_args, new_kwargs), "
+                    f"but got {changed}."
+                )
+            args, kwargs = changed
+        out = step(*args, **kwargs)
+        for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
+            hook(self, args, kwargs)
+        return out
+
+    return stepping
+
 
 class Optimizer:
     """The base of all optimizers.
 
+    A rule defines `init_state` and `update`, which say what happens to one parameter; this class does
+    the rest. A program's own optimizer may define ``step`` instead, over ``param_groups`` and ``state``.
+
     Args:
-        params: tensors, ``(name, tensor)`` pairs, or dicts that each hold ``"params"`` and options of that group.
-        defaults: the options of groups that do not say otherwise.
+        params: the parameters; or dictionaries, each with the parameters of a group under ``"params"``
+            and with options of its own; or pairs of a name and a parameter.
+        defaults: the options for groups that do not give their own.
 
     Attributes:
-        param_groups: a list of dicts, each with ``"params"`` and its options.
-        state: for each parameter a dict of what the rule keeps.
+        param_groups: a dictionary for each group: its parameters under ``"params"``, and its options.
+        state: for each parameter what the rule remembers of it, by name.
+        defaults: as given.
 
     Raises:
-        TypeError: ``params`` is a single tensor, or holds something that is no tensor.
-        ValueError: there are no parameters, or one is in two groups, or is no leaf.
+        TypeError: ``params`` is no iterable of the above.
+        ValueError: there are no parameters, or one is no leaf, or one is in two groups.
+
+    >>> class Halve(rushlight.optim.Optimizer):
+    ...     def update(self, p, g, state, group):
+    ...         p.sub_(g, alpha=group["lr"] / 2)
+    >>> w = rushlight.ones(1, requires_grad=True)
+    >>> optimizer = Halve([w], {"lr": 1.0})
+    >>> (3 * w).backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([-0.5000], requires_grad=True)
     """
 
-    def __init__(self, params: Any, defaults: dict[str, Any]):
-        if isinstance(params, Tensor):
-            raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{type(params).__name__}; write [tensor]"
-            )
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: defaultdict[Tensor, Any] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._prepare_hooks()
-        groups = list(params)
-        if not groups:
-            raise ValueError(
-                "optimizer got an empty parameter list: did the model register its layers? "
-                "(layers in a plain list are not registered; use nn.ModuleList)"
-            )
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        for group in groups:
-            self.add_param_group(dict(group))
+        self._prepare()
+        for group in _groups_of(params):
+            self.add_param_group(group)
 
-    def _prepare_hooks(self) -> None:
-        self._step_pre_hooks: dict[int, Callable] = OrderedDict()
-        self._step_post_hooks: dict[int, Callable] = OrderedDict()
-        self._state_dict_pre_hooks: dict[int, Callable] = OrderedDict()
-        self._state_dict_post_hooks: dict[int, Callable] = OrderedDict()
-        self._load_pre_hooks: dict[int, Callable] = OrderedDict()
-        self._load_post_hooks: dict[int, Callable] = OrderedDict()
+    def _prepare(self) -> None:
+        """Makes what is neither saved nor copied."""
+        self._optimizer_step_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_step_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_state_dict_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_state_dict_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_load_state_dict_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_load_state_dict_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._opt_called = False
+        # The native pass is for the formula of the class that has it, not for one that overrides it.
+        rule = next(cls for cls in type(self).__mro__ if "update" in cls.__dict__)
+        self._joins = "update_together" in rule.__dict__ and config.KERNELS.read() == "fast"
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        step = cls.__dict__.get("step")
-        if step is not None:
-            # An optimizer of the user's own with its own step has the hooks and the step count as well.
-            cls.step = _with_hooks(step)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _with_hooks(cls.__dict__["step"])
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group: a dict of ``"params"`` and options.
-
-        Raises:
-            TypeError: it is no dict, or a parameter is no tensor.
-            ValueError: a parameter is no leaf, or is in a group already, or an option without default is missing.
-        """
-        if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        params = param_group["params"]
-        if isinstance(params, Tensor):
-            params = [params]
-        elif isinstance(params, set):
-            raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
-                "sets will change between runs. Please use a list instead."
-            )
-        params = list(params)
-        named = [isinstance(p, tuple) for p in params]
-        if any(named):
-            if not all(named):
-                raise ValueError(
-                    "all optimizer params should be with/without names. Some param names are missing"
-                )
-            param_group["param_names"] = [name for name, _ in params]
-            params = [p for _, p in params]
-        for p in params:
-            if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
-            if not self.defaults.get("differentiable") and not (p.is_leaf or p.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
-        param_group["params"] = params
-        for name, default in self.defaults.items():
-            if default is required and name not in param_group:
-                raise ValueError(
-                    f"parameter group didn't specify a value of required optimization parameter {name}"
-                )
-            param_group.setdefault(name, default)
-        if len({id(p) for p in params}) != len(params):
-            import warnings
-
-            warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
-                "see github.com/pytorch/pytorch/issues/40967 for more information",
-                stacklevel=3,
-            )
-        known = {id(p) for group in self.param_groups for p in group["params"]}
-        if any(id(p) in known for p in params):
-            raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append(param_group)
-
-    # ---- the rule, given by subclasses --------------------------------------------------------------
+    # ---- what a rule defines
 
     def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """What the rule keeps for a parameter before its first step."""
+        """What the rule remembers of ``p`` before its first update, by PyTorch's names."""
         return {}
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """One step of one parameter, in ordinary tensor ops."""
-        raise NotImplementedError
+        """Changes one parameter in place. Nothing is recorded meanwhile, unless ``differentiable``.
 
-    fused_update: Callable | None = None
+        Args:
+            p: the parameter.
+            g: its gradient, not to be changed.
+            state: what the rule remembers of ``p``, to be kept up to date.
+            group: the options.
 
-    # ---- a step -------------------------------------------------------------------------------------
+        Raises:
+            NotImplementedError: the class defines neither this nor ``step``.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define update(p, g, state, group), or its own step()."
+        )
 
-    def step(self, closure: Callable | None = None) -> Any:
-        """Changes every parameter that has a gradient.
+    # ---- stepping
+
+    @_with_hooks
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates all parameters that have a gradient.
 
         Args:
             closure: computes the loss anew, with its gradients, and returns it.
 
         Returns:
-            What ``closure`` returned; None without one.
+            What the closure returned; None without one.
         """
         loss = None
         if closure is not None:
@@ -163,225 +196,304 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
-            if not params:
-                continue
-            states = [self._state_of(p, group) for p in params]
-            if self._can_fuse(params, group):
-                with no_grad():
-                    self.fused_update(params, [p._grad for p in params], states, group)
-                for p in params:
-                    counter = p._counter
-                    if counter is None:
-                        p._counter = [1]
-                    else:
-                        counter[0] += 1
-                continue
-            with set_grad_enabled(bool(group.get("differentiable"))):
-                for p, state in zip(params, states):
-                    self.update(p, p._grad, state, group)
+            if params and not (self._joins and self._step_together(params, group)):
+                self._step_each(params, group)
         return loss
 
-    def _state_of(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = self.state[p]
-        if not state:
-            state.update(self.init_state(p, group))
-        return state
-
-    def _can_fuse(self, params: list[Tensor], group: dict[str, Any]) -> bool:
-        if self.fused_update is None or group.get("differentiable") or _PLAIN:
+    def _step_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
+        """The native pass; False, with nothing changed, where it does not take these parameters."""
+        # A parameter that is listed twice is updated twice, one after the other.
+        if group["differentiable"] or len(set(map(id, params))) != len(params):
+            return False
+        try:
+            if not self.update_together(params, group):
+                return False
+        except (TypeError, ValueError):
             return False
         for p in params:
-            dtype = p._array.dtype
-            if dtype not in _FUSED_DTYPES or p._grad._array.dtype is not dtype or p.is_meta:
-                return False
+            # What backward saved of the old values must not be taken for the new ones.
+            counter = p._counter
+            if counter is None:
+                p._counter = [1]
+            else:
+                counter[0] += 1
         return True
 
+    def _step_each(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        with set_grad_enabled(bool(group.get("differentiable", False))):
+            for p in params:
+                state = self.state.get(p) or self.init_state(p, group)
+                self.update(p, p._grad, state, group)
+                if state:
+                    self.state[p] = state
+
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forgets all gradients.
+        """Clears the gradients of all parameters.
 
         Args:
-            set_to_none: True makes them None, False overwrites them with zeros.
+            set_to_none: drop them; False fills them with zeros.
         """
         for group in self.param_groups:
             for p in group["params"]:
-                if p._grad is None:
-                    continue
                 if set_to_none:
                     p._grad = None
-                else:
-                    p._grad.detach_() if p._grad._view is None else p._grad.requires_grad_(False)
+                elif p._grad is not None:
+                    if p._grad.requires_grad:
+                        p._grad.detach_()
                     with no_grad():
                         p._grad.zero_()
 
-    # ---- hooks --------------------------------------------------------------------------------------
+    # ---- groups
 
-    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``."""
-        return RemovableHandle(self._step_pre_hooks, hook)
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds parameters with options of their own, for example layers that are unfrozen later.
 
-    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
-        """Calls ``hook(optimizer, args, kwargs)`` after each step."""
-        return RemovableHandle(self._step_post_hooks, hook)
-
-    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls ``hook(optimizer)`` before `state_dict`."""
-        return _hang(self._state_dict_pre_hooks, hook, prepend)
-
-    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls ``hook(optimizer, state_dict)`` after `state_dict`; it may return another one."""
-        return _hang(self._state_dict_post_hooks, hook, prepend)
-
-    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls ``hook(optimizer, state_dict)`` before `load_state_dict`; it may return another one."""
-        return _hang(self._load_pre_hooks, hook, prepend)
-
-    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
-        """Calls ``hook(optimizer)`` after `load_state_dict`."""
-        return _hang(self._load_post_hooks, hook, prepend)
-
-    # ---- state dicts --------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """State and options, with parameters replaced by their numbers: what to save.
-
-        Returns:
-            ``{"state": {number: {...}}, "param_groups": [{..., "params": [number, ...]}]}``, as PyTorch has it.
-        """
-        for hook in self._state_dict_pre_hooks.values():
-            hook(self)
-        numbers: dict[int, int] = {}
-        groups = []
-        for group in self.param_groups:
-            packed = {k: v for k, v in group.items() if k != "params"}
-            for p in group["params"]:
-                numbers.setdefault(id(p), len(numbers))
-            packed["params"] = [numbers[id(p)] for p in group["params"]]
-            groups.append(packed)
-        state = {numbers[id(p)] if isinstance(p, Tensor) else p: s for p, s in self.state.items()}
-        answer = {"state": state, "param_groups": groups}
-        for hook in self._state_dict_post_hooks.values():
-            changed = hook(self, answer)
-            answer = answer if changed is None else changed
-        return answer
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes over state and options that `state_dict` gave, here or in PyTorch.
+        Args:
+            param_group: the parameters under ``"params"``, and options; ``defaults`` gives the others.
 
         Raises:
-            ValueError: the groups do not fit: another number of them, or of parameters in one.
+            TypeError: the argument is no dictionary, or holds something else than tensors.
+            ValueError: a parameter is no leaf, or belongs to a group already, or an option is missing,
+                or only some parameters have names.
         """
-        state_dict = dict(state_dict)
-        for hook in self._load_pre_hooks.values():
-            changed = hook(self, state_dict)
-            state_dict = state_dict if changed is None else changed
-        saved = deepcopy(state_dict["param_groups"])
-        if len(saved) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
-        for ours, theirs in zip(self.param_groups, saved):
-            if len(ours["params"]) != len(theirs["params"]):
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params, names = _params_of(param_group)
+        _check_leaves(params, bool(self.defaults.get("differentiable")))
+        param_group["params"] = params
+        if names is not None:
+            param_group["param_names"] = names
+        for option, default in self.defaults.items():
+            if default is required and option not in param_group:
                 raise ValueError(
-                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                    f"{len(theirs['params'])} parameters, but the optimizer has {len(ours['params'])}"
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{option}"
                 )
-        numbers = chain.from_iterable(g["params"] for g in saved)
-        params = chain.from_iterable(g["params"] for g in self.param_groups)
-        owner = dict(zip(numbers, params))
+            param_group.setdefault(option, default)
+        if len(params) != len(set(params)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each of them is "
+                "updated several times in one step. List every parameter once.",
+                stacklevel=3,
+            )
+        taken = set(chain.from_iterable(group["params"] for group in self.param_groups))
+        if not taken.isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
+        if self.param_groups and ("param_names" in self.param_groups[0]) != (names is not None):
+            which = "without names" if names is None else "with names"
+            raise ValueError(
+                "all optimizer param groups should be with/without names. "
+                f"cannot add param group {which} to the optimizer"
+            )
+        self.param_groups.append(param_group)
+
+    def __repr__(self) -> str:
+        groups = []
+        for number, group in enumerate(self.param_groups):
+            lines = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            groups.append(f"\nParameter Group {number}\n{''.join(lines)}")
+        return f"{type(self).__name__} ({''.join(groups)})"
+
+    # ---- saving
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the optimizer would have to remember, in PyTorch's format.
+
+        Returns:
+            A dictionary: under ``"param_groups"`` the groups with numbers instead of parameters, under
+            ``"state"`` what is remembered of each number. The tensors are the optimizer's own.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        numbers: dict[Tensor, int] = {}
+        groups = []
+        for group in self.param_groups:
+            packed = {key: value for key, value in group.items() if key != "params"}
+            packed["params"] = [numbers.setdefault(p, len(numbers)) for p in group["params"]]
+            groups.append(packed)
+        state = {
+            numbers[key] if isinstance(key, Tensor) else key: value
+            for key, value in self.state.items()
+        }
+        state_dict = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
+        return state_dict
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave, of this or of another optimizer of the same form.
+
+        Args:
+            state_dict: it stays as it is; tensors are copied, in the dtype of their parameters.
+
+        Raises:
+            KeyError: ``state_dict`` has no ``"param_groups"`` or no ``"state"``.
+            ValueError: the number of groups or the length of one differs.
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = hook(self, state_dict)
+            if changed is not None:
+                state_dict = changed
+        groups, saved = self.param_groups, deepcopy(state_dict["param_groups"])
+        _check_groups(groups, saved)
+        owners: dict[Any, tuple[Tensor, dict]] = {}
+        for group, other in zip(groups, saved):
+            owners.update(zip(other["params"], ((p, other) for p in group["params"])))
         state: defaultdict[Any, Any] = defaultdict(dict)
-        for number, values in state_dict["state"].items():
-            if number in owner:
-                state[owner[number]] = _cast_like(owner[number], values)
+        for key, value in state_dict["state"].items():
+            if key in owners:
+                p, group = owners[key]
+                state[p] = _fitted(value, p, group)
             else:
-                state[number] = values
-        for ours, theirs in zip(self.param_groups, saved):
-            theirs["params"] = ours["params"]
-            if "param_names" in ours and "param_names" not in theirs:
-                theirs["param_names"] = ours["param_names"]
+                state[key] = value
+        for group, other in zip(groups, saved):
+            other["params"] = group["params"]
+            if "param_names" in group:
+                other.setdefault("param_names", group["param_names"])
         self.__setstate__({"state": state, "param_groups": saved})
-        for hook in self._load_post_hooks.values():
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
             hook(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+        return {
+            "defaults": self.defaults,
+            "state": self.state,
+            "param_groups": self.param_groups,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if "_step_pre_hooks" not in self.__dict__:
-            self._prepare_hooks()
+        if "_opt_called" not in self.__dict__:
+            self._prepare()
+        # A file may come from a version with fewer options, or one that counted with Python numbers.
         for group in self.param_groups:
-            for name, default in self.defaults.items():
-                if default is not required:
-                    group.setdefault(name, default)
+            for option, default in self.defaults.items():
+                group.setdefault(option, default)
+        for remembered in self.state.values():
+            if isinstance(remembered, dict) and isinstance(remembered.get("step"), (int, float)):
+                remembered["step"] = tensor(float(remembered["step"]), dtype=dtypes.float32)
 
-    def __repr__(self) -> str:
-        lines = [type(self).__name__ + " ("]
-        for i, group in enumerate(self.param_groups):
-            lines += ["", f"Parameter Group {i}"]
-            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k not in ("params", "param_names")]
-        return "\n".join([lines[0], *lines[2:], ")"])
+    # ---- hooks
 
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(optimizer, args, kwargs)`` before ``step``.
 
-_PLAIN = config.KERNELS.read() == "plain"
+        Args:
+            hook: what it returns, unless None, is the pair ``(args, kwargs)`` for the step; ``args``
+                begins with the optimizer.
+        """
+        return _keep(self._optimizer_step_pre_hooks, hook)
 
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Calls ``hook(optimizer, args, kwargs)`` after ``step``."""
+        return _keep(self._optimizer_step_post_hooks, hook)
 
-def _with_hooks(step: Callable) -> Callable:
-    """A step with the optimizer's hooks around it."""
-    if getattr(step, "hooked", False):
-        return step
-    import functools
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Calls ``hook(optimizer)`` before ``state_dict``; ``prepend`` runs it before the others."""
+        return _keep(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
-    @functools.wraps(step)
-    def wrapped(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        for hook in tuple(self._step_pre_hooks.values()):
-            changed = hook(self, args, kwargs)
-            if changed is not None:
-                if not isinstance(changed, tuple) or len(changed) != 2:
-                    raise RuntimeError(
-                        f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
-                    )
-                args, kwargs = changed
-        answer = step(self, *args, **kwargs)
-        self._opt_called = True
-        for hook in tuple(self._step_post_hooks.values()):
-            hook(self, args, kwargs)
-        return answer
+    def register_state_dict_post_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls ``hook(optimizer, state_dict)`` at the end of ``state_dict``; it may return another."""
+        return _keep(self._optimizer_state_dict_post_hooks, hook, prepend)
 
-    wrapped.hooked = True
-    return wrapped
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls ``hook(optimizer, state_dict)`` before ``load_state_dict``; it may return another."""
+        return _keep(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
-
-Optimizer.step = _with_hooks(Optimizer.step)
-
-
-def _hang(hooks: OrderedDict, hook: Callable, prepend: bool) -> RemovableHandle:
-    handle = RemovableHandle(hooks, hook)
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
+    def register_load_state_dict_post_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
+        """Calls ``hook(optimizer)`` after ``load_state_dict``; ``prepend`` runs it before the others."""
+        return _keep(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
-def _cast_like(p: Tensor, value: Any, key: str | None = None) -> Any:
-    """A loaded state in the dtype and on the device of its parameter; step counts as they are."""
+def _groups_of(params: Any) -> list[dict[str, Any]]:
+    """``params``, in whichever form it came, as groups."""
+    if isinstance(params, Tensor):
+        raise TypeError(
+            "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+            f"but got {params.type()}; write [tensor] or model.parameters()"
+        )
+    if isinstance(params, Mapping):
+        raise TypeError(
+            "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+            f"but got a {type(params).__name__}; write [group] for a group, "
+            "or model.parameters() for a model's parameters"
+        )
+    groups = list(params)
+    if not groups:
+        raise ValueError(
+            "optimizer got an empty parameter list: has the model registered its layers (in a plain "
+            "list they are not; use nn.ModuleList), or was a generator used up before?"
+        )
+    return groups if isinstance(groups[0], dict) else [{"params": groups}]
+
+
+def _params_of(group: dict[str, Any]) -> tuple[list[Tensor], list[str] | None]:
+    """The parameters of a group, and their names if they came with names."""
+    params = group["params"]
+    if isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of "
+            "tensors in sets will change between runs. Please use a list instead."
+        )
+    params = [params] if isinstance(params, Tensor) else list(params)
+    named = [isinstance(p, tuple) for p in params]
+    if not any(named):
+        return params, None
+    if not all(named):
+        raise ValueError(
+            "all optimizer params should be with/without names. Some param names are missing"
+        )
+    return [p for _, p in params], [name for name, _ in params]
+
+
+def _check_leaves(params: list[Tensor], differentiable: bool) -> None:
+    for p in params:
+        if not isinstance(p, Tensor):
+            raise TypeError(
+                f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
+            )
+        if not differentiable and not (p.is_leaf or p.retains_grad):
+            raise ValueError(
+                "can't optimize a non-leaf Tensor: it is the result of an operation. "
+                "Pass the leaf it was computed from, or x.detach().requires_grad_()"
+            )
+
+
+def _check_groups(groups: list[dict[str, Any]], saved: list[dict[str, Any]]) -> None:
+    if len(groups) != len(saved):
+        raise ValueError(
+            "loaded state dict has a different number of parameter groups: "
+            f"{len(saved)}, but the optimizer has {len(groups)}"
+        )
+    for place, (group, other) in enumerate(zip(groups, saved)):
+        if len(group["params"]) != len(other["params"]):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                f"optimizer's group: group {place} has {len(other['params'])} parameters there "
+                f"and {len(group['params'])} here"
+            )
+
+
+def _fitted(value: Any, p: Tensor, group: dict[str, Any], name: Any = None) -> Any:
+    """A copy of what was remembered of a parameter, in the dtype and on the device of ``p``."""
     if isinstance(value, Tensor):
-        if key == "step":
-            return value.clone()
-        return value.to(dtype=p.dtype, device=p.device, copy=True) if p.is_floating_point() else value.clone()
+        if name == "step":
+            # A count must not be rounded to half precision.
+            moves = group.get("capturable") or group.get("fused")
+            return value.to(p.device, dtypes.float32).clone() if moves else value.clone()
+        dtype = p.dtype if p.is_floating_point() else value.dtype
+        return value.to(p.device, dtype).clone()
     if isinstance(value, dict):
-        return {k: _cast_like(p, v, k) for k, v in value.items()}
+        return {key: _fitted(item, p, group, key) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_cast_like(p, v) for v in value)
+        return type(value)(_fitted(item, p, group) for item in value)
     return value
-
-
-def as_number(value: Any) -> float:
-    """An option that may be given as a 0-dim tensor, as a number."""
-    return float(value) if isinstance(value, Tensor) else value
-
-
-def checked(name: str, value: Any, low: float = 0.0) -> None:
-    """Refuses an option below ``low``.
-
-    Raises:
-        ValueError: naming it.
-    """
-    if not low <= as_number(value):
-        raise ValueError(f"Invalid {name}: {value}")

@@ -4,93 +4,127 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..backend.native import extension
-from ..tensor import Tensor, wrap
-from .optimizer import Optimizer, as_number, checked
+from ..ops.creation import empty_like
+from ..tensor import Tensor
+from .optimizer import Optimizer, ParamsT
+from .options import check_forms, check_not_negative, check_rate, rate_of
+
+__all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum.
+    """Stochastic gradient descent, with momentum if wanted.
+
+    With gradient ``g`` (to which ``weight_decay * p`` is added) the buffer ``b`` and the parameter ``p`` become
+    ``b = momentum * b + (1 - dampening) * g`` and ``p = p - lr * b``; at the first step ``b = g``.
 
     Args:
-        params: the parameters, or groups of them.
-        lr: the step size.
-        momentum: the part of the last direction that is kept.
-        dampening: the part of a new gradient that does not enter the direction.
-        weight_decay: the part of a parameter that is added to its gradient.
-        nesterov: look ahead along the direction.
-        maximize: climb instead.
-        foreach, fused, differentiable: accepted; all parameters are always one native pass, except that
-            ``differentiable`` records the step.
+        params: the parameters, or groups of them; see `Optimizer`.
+        lr: the length of a step.
+        momentum: how much of the last step is kept.
+        dampening: how much of the gradient is left out of the buffer.
+        weight_decay: the factor of the L2 penalty.
+        nesterov: step along ``g + momentum * b``, as if the gradient were taken after the step.
+        maximize: go up instead of down.
+        foreach, fused: accepted; all parameters are updated in one native pass where it can be done.
+        differentiable: record the step itself, for gradients through it.
 
-    Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
+    Raises:
+        ValueError: an option is out of its range.
 
-    >>> w = rushlight.tensor([1.0], requires_grad=True)
-    >>> optimizer = SGD([w], lr=0.1)
+    Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning",
+    in the form that PyTorch gave it.
+
+    >>> w = rushlight.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = rushlight.optim.SGD([w], lr=0.25)
     >>> (w * w).sum().backward()
     >>> optimizer.step()
     >>> w
-    tensor([0.8000], requires_grad=True)
+    tensor([0.5000, 1.0000], requires_grad=True)
     """
 
     def __init__(
-        self, params: Any, lr: Any = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: Any = 0,
-        nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None,
-        differentiable: bool = False, fused: bool | None = None,
-    ):  # fmt: skip
-        checked("learning rate", lr)
-        checked("momentum value", momentum)
-        checked("weight_decay value", weight_decay)
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Tensor = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ):
+        check_rate(lr)
+        check_not_negative("momentum value", momentum)
+        check_not_negative("weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        super().__init__(
-            params,
-            {
-                "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-                "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
-                "differentiable": differentiable, "fused": fused,
-            },
-        )  # fmt: skip
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, "
+                f"but momentum is {momentum} and dampening {dampening}"
+            )
+        check_forms(fused, foreach, differentiable)
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """One step of one parameter."""
+        lr, momentum = rate_of(group), group["momentum"]
         if group["maximize"]:
             g = -g
         if group["weight_decay"] != 0:
             g = g + p * group["weight_decay"]
-        momentum = group["momentum"]
         if momentum != 0:
-            held = state.get("momentum_buffer")
-            if held is None:
-                held = state["momentum_buffer"] = g.detach().clone()
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = g.detach().clone()
             else:
-                held.mul_(momentum).add_(g, alpha=1 - group["dampening"])
-            g = g + held * momentum if group["nesterov"] else held
-        p.add_(g, alpha=-as_number(group["lr"]))
+                buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
+            g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+        if isinstance(lr, Tensor):
+            p.sub_(g * lr)
+        else:
+            p.add_(g, alpha=-lr)
 
-    def fused_update(self, params: list[Tensor], grads: list[Tensor], states: list[dict], group: dict[str, Any]) -> None:
-        """The formula of `update` in one pass over all parameters."""
-        momentum = group["momentum"]
-        arrays, gradients = [p._array for p in params], [g._array for g in grads]
-        options = (
-            as_number(group["lr"]), momentum, group["dampening"], as_number(group["weight_decay"]),
-            group["nesterov"], group["maximize"],
-        )  # fmt: skip
-        if momentum == 0:
-            extension.sgd_step(arrays, gradients, None, *options, False)
-            return
-        first, later = [], []
-        for i, state in enumerate(states):
-            (first if state.get("momentum_buffer") is None else later).append(i)
-        for i in first:
-            states[i]["momentum_buffer"] = wrap(np.zeros_like(arrays[i]))
-        for chosen, is_first in ((first, True), (later, False)):
-            if chosen:
-                extension.sgd_step(
-                    [arrays[i] for i in chosen],
-                    [gradients[i] for i in chosen],
-                    [states[i]["momentum_buffer"]._array for i in chosen],
-                    *options,
-                    is_first,
-                )
+    def update_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
+        """One step of all ``params`` in one native pass; not while some, but not all, are at their first."""
+        buffers = made = None
+        if group["momentum"] != 0:
+            states = [self.state[p] for p in params]
+            held = [state.get("momentum_buffer") for state in states]
+            # Counting with `==` would compare tensors.
+            missing = sum([buffer is None for buffer in held])
+            if missing == len(held):
+                held = made = [empty_like(p) for p in params]
+            elif missing:
+                return False
+            buffers = [buffer._array for buffer in held]
+        extension.sgd_step(
+            [p._array for p in params],
+            [p._grad._array for p in params],
+            buffers,
+            float(group["lr"]),
+            group["momentum"],
+            group["dampening"],
+            float(group["weight_decay"]),
+            group["nesterov"],
+            group["maximize"],
+            made is not None,
+        )
+        if made is not None:
+            for state, buffer in zip(states, made):
+                state["momentum_buffer"] = buffer
+        return True

@@ -1,5 +1,5 @@
-// Vectors of a fixed number of lanes, for loops whose shape the compiler's own vectoriser does not find: the language
-// extension of GCC and Clang, so one text serves every instruction set.
+// Vectors of a fixed number of lanes, for loops whose shape the compiler's own vectoriser does not
+// find: the language extension of GCC and Clang, so one text serves every instruction set.
 #pragma once
 
 #include <stdint.h>
@@ -76,7 +76,8 @@ struct Width {
     static constexpr int lanes = V;
 };
 
-// Calls f(Width<V>()) with the width of vector that suits n channels: widest, or the most that fits in them.
+// Calls f(Width<V>()) with the width of vector that suits n channels: widest, or the most that fits
+// in them.
 template <typename T, typename F>
 RL_INLINE void by_width(int64_t n, const F &f) {
     constexpr int widest = vector_bytes / int(sizeof(T));
@@ -93,8 +94,8 @@ RL_INLINE void by_width(int64_t n, const F &f) {
     f(Width<1>());
 }
 
-// Calls f(c) so that [0, n) is covered by vectors that begin at c; n is at least V. The last vector may do some lanes for
-// the second time, so f must write nothing that it reads.
+// Calls f(c) so that [0, n) is covered by vectors that begin at c; n is at least V. The last vector
+// may do some lanes for the second time, so f must write nothing that it reads.
 template <int V, typename F>
 RL_INLINE void cover(int64_t n, const F &f) {
     int64_t c = 0;

@@ -7,7 +7,8 @@ namespace {
 
 // Of classes y with weight w, smoothing s and logits x over n classes, with l = log(sum(exp(x))):
 //   loss = (1 - s) w_y (l - x_y) + s / n (sum(w) l - sum(w x))
-// as in Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", with class weights.
+// as in Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision", with
+// class weights.
 template <typename T>
 struct CrossEntropy {
     const LossTask<T> &task;
@@ -32,7 +33,8 @@ struct CrossEntropy {
     }
 
     template <int L>
-    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t item, int64_t valid) {
+    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t item,
+                         int64_t valid) {
         alignas(64) T largest[L], sum[L], weighted[L] = {};
         exponentials(x, out, task.n, stride, lanes, largest, sum);
         if (out) {
@@ -55,7 +57,8 @@ struct CrossEntropy {
                 for (int l = 0; l < lanes; ++l) weighted[l] += w * (x_j[l] - largest[l]);
             }
         }
-        for (int64_t l = 0; l < valid; ++l) add(item + l, x + l, stride, largest[l], sum[l], weighted[l]);
+        for (int64_t l = 0; l < valid; ++l)
+            add(item + l, x + l, stride, largest[l], sum[l], weighted[l]);
     }
 
     RL_MEMBER void rows(const T *x, const T *, T *out, int64_t count, int64_t item) {
@@ -99,8 +102,8 @@ LossSums cross_entropy(const LossTask<T> &task, int64_t begin, int64_t end) {
     return op.sums;
 }
 
-// What an item's gradient is made of: probability times `slope`, minus `at_label` at the label, minus `spread` times the
-// weight of each class.
+// What an item's gradient is made of: probability times `slope`, minus `at_label` at the label,
+// minus `spread` times the weight of each class.
 template <typename T>
 struct GradFactors {
     T slope, at_label, spread;
@@ -197,7 +200,8 @@ int64_t planes_backward(const LossGradTask<T> &task, int64_t begin, int64_t end)
             T *out = task.out + at + j * inner;
             // A slope of 0 is an ignored item, whose probabilities may be NaN.
 #pragma omp simd
-            for (int64_t l = 0; l < lanes; ++l) out[l] = slope[l] == T(0) ? T(0) : probs[l] * slope[l];
+            for (int64_t l = 0; l < lanes; ++l)
+                out[l] = slope[l] == T(0) ? T(0) : probs[l] * slope[l];
             if (task.smoothing != T(0)) {
                 const T w = task.weight ? task.weight[j] : T(1);
 #pragma omp simd
@@ -205,7 +209,8 @@ int64_t planes_backward(const LossGradTask<T> &task, int64_t begin, int64_t end)
             }
         }
         for (int64_t l = 0; l < lanes; ++l) {
-            if (factors[l].label >= 0) task.out[at + factors[l].label * inner + l] -= factors[l].at_label;
+            if (factors[l].label >= 0)
+                task.out[at + factors[l].label * inner + l] -= factors[l].at_label;
         }
         item += lanes;
     }
@@ -215,7 +220,8 @@ int64_t planes_backward(const LossGradTask<T> &task, int64_t begin, int64_t end)
 template <typename T>
 int64_t cross_entropy_backward(const LossGradTask<T> &task, int64_t begin, int64_t end) {
     if (task.inner != 1) return planes_backward(task, begin, end);
-    if (!task.g && !task.weight && task.smoothing == T(0)) return even_rows_backward(task, begin, end);
+    if (!task.g && !task.weight && task.smoothing == T(0))
+        return even_rows_backward(task, begin, end);
     return rows_backward(task, begin, end);
 }
 
@@ -230,7 +236,8 @@ LossSums nll(const LossTask<T> &task, int64_t begin, int64_t end) {
             continue;
         }
         const T w = task.weight ? task.weight[label] : T(1);
-        const T loss = -w * task.x[(item / task.inner * task.n + label) * task.inner + item % task.inner];
+        const T loss =
+            -w * task.x[(item / task.inner * task.n + label) * task.inner + item % task.inner];
         if (task.losses) task.losses[item] = loss;
         sums.loss += double(loss);
         sums.weight += double(w);
@@ -258,6 +265,6 @@ int64_t nll_backward(const LossGradTask<T> &task, int64_t begin, int64_t end) {
 }  // namespace
 
 #define RL_LOSS(T) {cross_entropy<T>, cross_entropy_backward<T>, nll<T>, nll_backward<T>}
-RUSHLIGHT_KERNELS(LossKernels, loss_kernels) {RL_LOSS(float), RL_LOSS(double)};
+RUSHLIGHT_KERNELS(LossKernels, loss_kernels){RL_LOSS(float), RL_LOSS(double)};
 
 }  // namespace rushlight

@@ -23,7 +23,7 @@ struct LossTask {
     int64_t n, inner;       // classes, and elements between two of them
     int64_t ignore;
     T smoothing;
-    T weight_total;         // of all classes
+    T weight_total;  // of all classes
 };
 
 template <typename T>
@@ -31,20 +31,21 @@ struct LossGradTask {
     const T *probs;
     const int64_t *labels;
     const T *weight;
-    const T *g;             // one incoming gradient per item, or null for 1
+    const T *g;  // one incoming gradient per item, or null for 1
     T *out;
     int64_t n, inner;
     int64_t ignore;
     T smoothing;
     T weight_total;
-    T scale;                // of every incoming gradient
+    T scale;  // of every incoming gradient
 };
 
 template <typename T>
 struct LossLoops {
     // Items [begin, end).
     LossSums (*cross_entropy)(const LossTask<T> &task, int64_t begin, int64_t end);
-    int64_t (*cross_entropy_backward)(const LossGradTask<T> &task, int64_t begin, int64_t end);  // the first bad item
+    int64_t (*cross_entropy_backward)(const LossGradTask<T> &task, int64_t begin,
+                                      int64_t end);  // the first bad item
     LossSums (*nll)(const LossTask<T> &task, int64_t begin, int64_t end);
     int64_t (*nll_backward)(const LossGradTask<T> &task, int64_t begin, int64_t end);
 };

@@ -5,15 +5,15 @@
 namespace rushlight {
 namespace {
 
-// Weight decay that is part of the gradient. A separate instance without it keeps an infinite parameter from making a
-// NaN with a decay of 0.
+// Weight decay that is part of the gradient. A separate instance without it keeps an infinite
+// parameter from making a NaN with a decay of 0.
 template <bool Decay, typename T>
 RL_INLINE T gradient_of(T g, T p, T sign, T decay) {
     return Decay ? sign * g + decay * p : sign * g;
 }
 
-// Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", as PyTorch words it: the
-// learning rate is outside of the momentum.
+// Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", as
+// PyTorch words it: the learning rate is outside of the momentum.
 template <SgdMomentum Mode, bool Nesterov, bool Decay, typename T>
 void sgd_loop(const SgdRule &rule, T *p, const T *g, T *buffer, int64_t n) {
     const T lr = T(rule.lr), momentum = T(rule.momentum), share = T(1.0 - rule.dampening);
@@ -35,9 +35,12 @@ void sgd_by_mode(const SgdRule &rule, T *const *operands, int64_t n) {
     T *p = operands[0];
     const T *g = operands[1];
     switch (rule.mode) {
-        case SgdMomentum::none: return sgd_loop<SgdMomentum::none, false, Decay, T>(rule, p, g, nullptr, n);
-        case SgdMomentum::first: return sgd_loop<SgdMomentum::first, Nesterov, Decay>(rule, p, g, operands[2], n);
-        case SgdMomentum::later: return sgd_loop<SgdMomentum::later, Nesterov, Decay>(rule, p, g, operands[2], n);
+        case SgdMomentum::none:
+            return sgd_loop<SgdMomentum::none, false, Decay, T>(rule, p, g, nullptr, n);
+        case SgdMomentum::first:
+            return sgd_loop<SgdMomentum::first, Nesterov, Decay>(rule, p, g, operands[2], n);
+        case SgdMomentum::later:
+            return sgd_loop<SgdMomentum::later, Nesterov, Decay>(rule, p, g, operands[2], n);
     }
 }
 
@@ -46,14 +49,16 @@ void sgd(const void *numbers, T *const *operands, int64_t n) {
     const SgdRule &rule = *static_cast<const SgdRule *>(numbers);
     const bool decay = rule.weight_decay != 0;
     if (rule.nesterov) {
-        decay ? sgd_by_mode<true, true>(rule, operands, n) : sgd_by_mode<true, false>(rule, operands, n);
+        decay ? sgd_by_mode<true, true>(rule, operands, n)
+              : sgd_by_mode<true, false>(rule, operands, n);
     } else {
-        decay ? sgd_by_mode<false, true>(rule, operands, n) : sgd_by_mode<false, false>(rule, operands, n);
+        decay ? sgd_by_mode<false, true>(rule, operands, n)
+              : sgd_by_mode<false, false>(rule, operands, n);
     }
 }
 
-// Kingma and Ba 2014, "Adam"; Loshchilov and Hutter 2017, "Decoupled Weight Decay Regularization"; Reddi et al. 2018, "On
-// the Convergence of Adam and Beyond" (amsgrad).
+// Kingma and Ba 2014, "Adam"; Loshchilov and Hutter 2017, "Decoupled Weight Decay Regularization";
+// Reddi et al. 2018, "On the Convergence of Adam and Beyond" (amsgrad).
 template <bool Decay, bool Amsgrad, typename T>
 void adam_loop(const AdamRule &rule, T *p, const T *g, T *mean, T *square, T *largest, int64_t n) {
     const T decay = T(rule.weight_decay), sign = rule.maximize ? T(-1) : T(1);
@@ -97,6 +102,6 @@ void adam(const void *numbers, T *const *operands, int64_t n) {
 }  // namespace
 
 #define RL_OPTIMIZER(T) {sgd<T>, adam<T>}
-RUSHLIGHT_KERNELS(OptimizerKernels, optimizer_kernels) {RL_OPTIMIZER(float), RL_OPTIMIZER(double)};
+RUSHLIGHT_KERNELS(OptimizerKernels, optimizer_kernels){RL_OPTIMIZER(float), RL_OPTIMIZER(double)};
 
 }  // namespace rushlight

@@ -1,7 +1,8 @@
 // The formulas of optimizer steps over flat memory.
 //
-// A rule is its numbers, and a loop that updates n elements of its operands in place: the parameter, its gradient, then
-// whatever state the rule keeps. A new rule needs a struct, a loop and a line in the table, and nothing else here.
+// A rule is its numbers, and a loop that updates n elements of its operands in place: the
+// parameter, its gradient, then whatever state the rule keeps. A new rule needs a struct, a loop
+// and a line in the table, and nothing else here.
 #pragma once
 
 #include <stdint.h>

@@ -5,7 +5,8 @@
 namespace rushlight {
 namespace {
 
-// `omp simd` because out may be one of the inputs, which the compiler would otherwise have to assume overlaps.
+// `omp simd` because out may be one of the inputs, which the compiler would otherwise have to
+// assume overlaps.
 template <typename T, typename F>
 RL_INLINE void map(const T *x, T *out, int64_t n, F f) {
 #pragma omp simd
@@ -18,7 +19,8 @@ RL_INLINE void map(const T *x, const T *y, T *out, int64_t n, F f) {
     for (int64_t i = 0; i < n; ++i) out[i] = f(x[i], y[i]);
 }
 
-// --- formulas used by more than one operation -------------------------------------------------------------------------
+// --- formulas used by more than one operation
+// -------------------------------------------------------------------------
 
 struct Normal {
     float density, cumulative;
@@ -51,7 +53,8 @@ RL_INLINE T softplus_of(T z) {
     return (z > T(0) ? z : T(0)) + log1p_of_fraction(exp_of_nonpositive(-abs_of(z)));
 }
 
-// tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from x = 20 on it is 1 in float32, but not quite in float64.
+// tanh(softplus(x)) = n / (n + 2) with n = e^x (e^x + 2); from x = 20 on it is 1 in float32, but
+// not quite in float64.
 template <typename T>
 RL_INLINE T mish_n(T x, T &w) {
     const T most = sizeof(T) == 4 ? T(20) : T(40);
@@ -131,7 +134,8 @@ void pow_backward(const T *g, const T *x, T *out, int64_t n, T p) {
     power_backward_loop(g, x, out, n, double(p));
 }
 
-// --- one input --------------------------------------------------------------------------------------------------------
+// --- one input
+// --------------------------------------------------------------------------------------------------------
 
 template <typename T>
 void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
@@ -151,8 +155,10 @@ void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
         case Unary::erf: return map(x, out, n, [](T v) { return erf_of(v); });
         case Unary::relu: return map(x, out, n, [](T v) { return v < T(0) ? T(0) : v; });
         case Unary::leaky_relu: return map(x, out, n, [a](T v) { return v > T(0) ? v : v * a; });
-        case Unary::elu: return map(x, out, n, [a, b](T v) { return b * (v > T(0) ? v : a * expm1_of(v)); });
-        case Unary::celu: return map(x, out, n, [a](T v) { return v > T(0) ? v : a * expm1_of(v / a); });
+        case Unary::elu:
+            return map(x, out, n, [a, b](T v) { return b * (v > T(0) ? v : a * expm1_of(v)); });
+        case Unary::celu:
+            return map(x, out, n, [a](T v) { return v > T(0) ? v : a * expm1_of(v / a); });
         case Unary::silu: return map(x, out, n, [](T v) { return v / (T(1) + exp_of(-v)); });
         case Unary::gelu: return map(x, out, n, [](T v) { return v * normal_of(v).cumulative; });
         case Unary::gelu_tanh: return map(x, out, n, [](T v) { return v * gelu_tanh_gate(v); });
@@ -176,10 +182,11 @@ void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
     }
 }
 
-// --- two inputs -------------------------------------------------------------------------------------------------------
+// --- two inputs
+// -------------------------------------------------------------------------------------------------------
 
-// The arithmetic ones, which also take a number or one value per channel as y. Comparisons are turned so that a NaN on
-// either side comes through.
+// The arithmetic ones, which also take a number or one value per channel as y. Comparisons are
+// turned so that a NaN on either side comes through.
 template <typename T, typename Visit>
 RL_INLINE void arithmetic(Binary op, T a, Visit visit) {
     switch (op) {
@@ -195,20 +202,25 @@ RL_INLINE void arithmetic(Binary op, T a, Visit visit) {
     }
 }
 
-// In the backward operations x is the incoming gradient and y what the forward one saved: its output for relu, sigmoid,
-// tanh, sqrt, rsqrt and reciprocal, its input for the others.
+// In the backward operations x is the incoming gradient and y what the forward one saved: its
+// output for relu, sigmoid, tanh, sqrt, rsqrt and reciprocal, its input for the others.
 template <typename T>
 void backward(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b) {
     switch (op) {
         case Binary::mask_scale: return map(x, y, out, n, [a](T g, T m) { return g * (m * a); });
-        case Binary::relu_backward: return map(x, y, out, n, [](T g, T v) { return v <= T(0) ? T(0) : g; });
-        case Binary::leaky_relu_backward: return map(x, y, out, n, [a](T g, T v) { return v > T(0) ? g : g * a; });
+        case Binary::relu_backward:
+            return map(x, y, out, n, [](T g, T v) { return v <= T(0) ? T(0) : g; });
+        case Binary::leaky_relu_backward:
+            return map(x, y, out, n, [a](T g, T v) { return v > T(0) ? g : g * a; });
         case Binary::elu_backward:
-            return map(x, y, out, n, [a, b](T g, T v) { return g * b * (v > T(0) ? T(1) : a * exp_of(v)); });
+            return map(x, y, out, n,
+                       [a, b](T g, T v) { return g * b * (v > T(0) ? T(1) : a * exp_of(v)); });
         case Binary::celu_backward:
             return map(x, y, out, n, [a](T g, T v) { return v > T(0) ? g : g * exp_of(v / a); });
-        case Binary::sigmoid_backward: return map(x, y, out, n, [](T g, T v) { return g * ((T(1) - v) * v); });
-        case Binary::tanh_backward: return map(x, y, out, n, [](T g, T v) { return g * (T(1) - v * v); });
+        case Binary::sigmoid_backward:
+            return map(x, y, out, n, [](T g, T v) { return g * ((T(1) - v) * v); });
+        case Binary::tanh_backward:
+            return map(x, y, out, n, [](T g, T v) { return g * (T(1) - v * v); });
         case Binary::silu_backward:
             return map(x, y, out, n, [](T g, T v) {
                 const T s = sigmoid_of(v);
@@ -233,26 +245,34 @@ void backward(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b) {
                 return g * (t + v * (w / (T(1) + w)) * (T(1) - t) * (T(1) + t));
             });
         case Binary::softplus_backward:
-            return map(x, y, out, n, [a, b](T g, T v) { return v * a > b ? g : g * sigmoid_of(v * a); });
-        case Binary::logsigmoid_backward: return map(x, y, out, n, [](T g, T v) { return g * sigmoid_of(-v); });
+            return map(x, y, out, n,
+                       [a, b](T g, T v) { return v * a > b ? g : g * sigmoid_of(v * a); });
+        case Binary::logsigmoid_backward:
+            return map(x, y, out, n, [](T g, T v) { return g * sigmoid_of(-v); });
         case Binary::hardsigmoid_backward:
-            return map(x, y, out, n, [](T g, T v) { return v > T(-3) && v < T(3) ? g / T(6) : T(0); });
+            return map(x, y, out, n,
+                       [](T g, T v) { return v > T(-3) && v < T(3) ? g / T(6) : T(0); });
         case Binary::hardswish_backward:
             return map(x, y, out, n, [](T g, T v) {
                 const T inside = g * (v / T(3) + T(0.5));
                 const T right = v < T(3) ? inside : g;
                 return v <= T(-3) ? T(0) : right;
             });
-        case Binary::clamp_backward: return map(x, y, out, n, [a, b](T g, T v) { return v >= a && v <= b ? g : T(0); });
+        case Binary::clamp_backward:
+            return map(x, y, out, n, [a, b](T g, T v) { return v >= a && v <= b ? g : T(0); });
         case Binary::abs_backward:
             return map(x, y, out, n, [](T g, T v) {
                 const T signed_g = v < T(0) ? -g : g;
                 return v == T(0) ? T(0) : signed_g;
             });
-        case Binary::square_backward: return map(x, y, out, n, [](T g, T v) { return T(2) * v * g; });
-        case Binary::sqrt_backward: return map(x, y, out, n, [](T g, T v) { return g / (T(2) * v); });
-        case Binary::rsqrt_backward: return map(x, y, out, n, [](T g, T v) { return T(-0.5) * g * (v * v * v); });
-        case Binary::reciprocal_backward: return map(x, y, out, n, [](T g, T v) { return -g * (v * v); });
+        case Binary::square_backward:
+            return map(x, y, out, n, [](T g, T v) { return T(2) * v * g; });
+        case Binary::sqrt_backward:
+            return map(x, y, out, n, [](T g, T v) { return g / (T(2) * v); });
+        case Binary::rsqrt_backward:
+            return map(x, y, out, n, [](T g, T v) { return T(-0.5) * g * (v * v * v); });
+        case Binary::reciprocal_backward:
+            return map(x, y, out, n, [](T g, T v) { return -g * (v * v); });
         case Binary::pow_backward: return pow_backward(x, y, out, n, a);
         default: return;
     }
@@ -270,7 +290,8 @@ void binary_scalar(Binary op, const T *x, T y, T *out, int64_t n, T a) {
 }
 
 template <typename T>
-void binary_channel(Binary op, const T *x, const T *y, T *out, int64_t rows, int64_t channels, int64_t inner, T a) {
+void binary_channel(Binary op, const T *x, const T *y, T *out, int64_t rows, int64_t channels,
+                    int64_t inner, T a) {
     arithmetic(op, a, [=](auto f) {
         for (int64_t row = 0; row < rows; ++row) {
             const T *from = x + row * channels * inner;
@@ -287,7 +308,8 @@ void binary_channel(Binary op, const T *x, const T *y, T *out, int64_t rows, int
     });
 }
 
-// --- three inputs, masks ----------------------------------------------------------------------------------------------
+// --- three inputs, masks
+// ----------------------------------------------------------------------------------------------
 
 template <typename T>
 void ternary(Ternary op, const T *x, const T *y, const T *z, T *out, int64_t n, T a) {
@@ -320,7 +342,8 @@ void mask_bytes(const T *x, const uint8_t *mask, T *out, int64_t n, T scale) {
 
 }  // namespace
 
-#define RL_POINTWISE(T) {unary<T>, binary<T>, binary_scalar<T>, binary_channel<T>, ternary<T>, mask_bytes<T>}
-RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels) {RL_POINTWISE(float), RL_POINTWISE(double)};
+#define RL_POINTWISE(T) \
+    {unary<T>, binary<T>, binary_scalar<T>, binary_channel<T>, ternary<T>, mask_bytes<T>}
+RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels){RL_POINTWISE(float), RL_POINTWISE(double)};
 
 }  // namespace rushlight

@@ -6,17 +6,22 @@
 #include "../dispatch.h"
 
 // a and b stand for the two numbers that an operation may take.
-#define RUSHLIGHT_UNARY_OPS(X)                                                                                      \
-    X(neg) X(abs) X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p) X(tanh) X(sigmoid)       \
-    X(erf) X(relu) X(leaky_relu) X(elu) X(celu) X(silu) X(gelu) X(gelu_tanh) X(mish) X(softplus) X(logsigmoid)      \
-    X(hardsigmoid) X(hardswish) X(clamp) X(pow) X(affine)
+#define RUSHLIGHT_UNARY_OPS(X)                                                              \
+    X(neg)                                                                                  \
+    X(abs) X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p) X(tanh) \
+        X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(celu) X(silu) X(gelu) X(gelu_tanh) \
+            X(mish) X(softplus) X(logsigmoid) X(hardsigmoid) X(hardswish) X(clamp) X(pow)   \
+                X(affine)
 
-#define RUSHLIGHT_BINARY_OPS(X)                                                                                     \
-    X(add) X(sub) X(rsub) X(mul) X(div) X(rdiv) X(maximum) X(minimum) X(mask_scale) X(relu_backward)                \
-    X(leaky_relu_backward) X(elu_backward) X(celu_backward) X(sigmoid_backward) X(tanh_backward) X(silu_backward)   \
-    X(gelu_backward) X(gelu_tanh_backward) X(mish_backward) X(softplus_backward) X(logsigmoid_backward)             \
-    X(hardsigmoid_backward) X(hardswish_backward) X(clamp_backward) X(abs_backward) X(square_backward)              \
-    X(sqrt_backward) X(rsqrt_backward) X(reciprocal_backward) X(pow_backward)
+#define RUSHLIGHT_BINARY_OPS(X)                                                               \
+    X(add)                                                                                    \
+    X(sub) X(rsub) X(mul) X(div) X(rdiv) X(maximum) X(minimum) X(mask_scale) X(relu_backward) \
+        X(leaky_relu_backward) X(elu_backward) X(celu_backward) X(sigmoid_backward)           \
+            X(tanh_backward) X(silu_backward) X(gelu_backward) X(gelu_tanh_backward)          \
+                X(mish_backward) X(softplus_backward) X(logsigmoid_backward)                  \
+                    X(hardsigmoid_backward) X(hardswish_backward) X(clamp_backward)           \
+                        X(abs_backward) X(square_backward) X(sqrt_backward) X(rsqrt_backward) \
+                            X(reciprocal_backward) X(pow_backward)
 
 #define RUSHLIGHT_TERNARY_OPS(X) X(addcmul) X(addcdiv) X(lerp)
 
@@ -35,8 +40,8 @@ struct PointwiseLoops {
     // The arithmetic operations of Binary (add to minimum) with a number as y.
     void (*binary_scalar)(Binary op, const T *x, T y, T *out, int64_t n, T a);
     // The same with a vector of `channels` as y, over `rows` of (channels, inner).
-    void (*binary_channel)(Binary op, const T *x, const T *y, T *out, int64_t rows, int64_t channels, int64_t inner,
-                           T a);
+    void (*binary_channel)(Binary op, const T *x, const T *y, T *out, int64_t rows,
+                           int64_t channels, int64_t inner, T a);
     void (*ternary)(Ternary op, const T *x, const T *y, const T *z, T *out, int64_t n, T a);
     // out = x * mask * scale, where mask is 0 or 1.
     void (*mask_bytes)(const T *x, const uint8_t *mask, T *out, int64_t n, T scale);

@@ -5,17 +5,21 @@
 namespace rushlight {
 namespace {
 
-// A stretch of one line of output (or input) positions: those of [begin, end) along the last dimension.
+// A stretch of one line of output (or input) positions: those of [begin, end) along the last
+// dimension.
 struct Line {
     int64_t n, group, at[2], begin, end;
 
-    RL_MEMBER int64_t offset(const PoolStrides &s) const { return n * s.n + group * s.group + at[0] * s.at[0] + at[1] * s.at[1]; }
+    RL_MEMBER int64_t offset(const PoolStrides &s) const {
+        return n * s.n + group * s.group + at[0] * s.at[0] + at[1] * s.at[1];
+    }
 };
 
-// Calls f(line) for the stretches that make up positions [begin, end) of an array with these spatial sizes.
+// Calls f(line) for the stretches that make up positions [begin, end) of an array with these
+// spatial sizes.
 template <typename F>
-RL_INLINE void over_lines(const PoolTask &task, int64_t size_0, int64_t size_1, int64_t size_2, int64_t begin,
-                          int64_t end, const F &f) {
+RL_INLINE void over_lines(const PoolTask &task, int64_t size_0, int64_t size_1, int64_t size_2,
+                          int64_t begin, int64_t end, const F &f) {
     for (int64_t item = begin; item < end;) {
         int64_t rest = item / size_2;
         Line line;
@@ -37,7 +41,8 @@ RL_INLINE void over_outputs(const PoolTask &task, int64_t begin, int64_t end, co
     over_lines(task, task.axis[0].out, task.axis[1].out, task.axis[2].out, begin, end, f);
 }
 
-// The taps of one window that lie inside: offsets from the first of them, and the name that an index gives each.
+// The taps of one window that lie inside: offsets from the first of them, and the name that an
+// index gives each.
 struct Window {
     int64_t start;  // offset of the first tap in the large array
     int64_t count[3], stride[3];
@@ -106,12 +111,14 @@ RL_INLINE void over_taps(const Window &w, const F &f) {
     over_taps(w, w.count[0], w.count[1], w.count[2], f);
 }
 
-// --- maximum ----------------------------------------------------------------------------------------------------------
+// --- maximum
+// ----------------------------------------------------------------------------------------------------------
 
 struct NoIndex {};
 
 template <int V, typename T, typename I>
-__attribute__((noinline)) void max_loop(const PoolTask &task, const T *x, T *out, I *index, int64_t begin, int64_t end) {
+__attribute__((noinline)) void max_loop(const PoolTask &task, const T *x, T *out, I *index,
+                                        int64_t begin, int64_t end) {
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         over_windows(task, line, [&](const Window &w, int64_t o) {
@@ -126,7 +133,8 @@ __attribute__((noinline)) void max_loop(const PoolTask &task, const T *x, T *out
                     // A NaN replaces what there is, and nothing is greater than a NaN.
                     const Ints better = (v > most) | (v != v);
                     most = better ? v : most;
-                    if constexpr (!__is_same(I, NoIndex)) name = better ? Ints{} + Integer<T>(tap) : name;
+                    if constexpr (!__is_same(I, NoIndex))
+                        name = better ? Ints{} + Integer<T>(tap) : name;
                 });
                 store<V>(out + to + c, most);
                 if constexpr (!__is_same(I, NoIndex)) store<V>(index + to + c, convert<I, V>(name));
@@ -150,7 +158,8 @@ void max(const PoolTask &task, const T *x, T *out, void *index, int64_t begin, i
 
 // Each output position hands its gradient to the taps of its window, 0 to all but one.
 template <int V, typename T, typename I>
-__attribute__((noinline)) void spread_loop(const PoolTask &task, const T *g, const I *index, T *out, int64_t begin, int64_t end) {
+__attribute__((noinline)) void spread_loop(const PoolTask &task, const T *g, const I *index, T *out,
+                                           int64_t begin, int64_t end) {
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         over_windows(task, line, [&](const Window &w, int64_t o) {
@@ -159,7 +168,8 @@ __attribute__((noinline)) void spread_loop(const PoolTask &task, const T *g, con
                 const Lanes<T, V> value = load<V>(g + from + c);
                 const auto name = convert<Integer<T>, V>(load<V>(index + from + c));
                 over_taps(w, [&](int64_t at, int64_t tap) {
-                    store<V>(out + at + c, Lanes<T, V>(name == Integer<T>(tap) ? value : Lanes<T, V>{}));
+                    store<V>(out + at + c,
+                             Lanes<T, V>(name == Integer<T>(tap) ? value : Lanes<T, V>{}));
                 });
             });
         });
@@ -167,19 +177,24 @@ __attribute__((noinline)) void spread_loop(const PoolTask &task, const T *g, con
 }
 
 template <typename T>
-void max_spread(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin, int64_t end) {
+void max_spread(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin,
+                int64_t end) {
     by_width<T>(task.lanes, [&](auto width) {
         constexpr int V = decltype(width)::lanes;
         switch (task.index) {
             case PoolIndex::none: return;
-            case PoolIndex::tap: return spread_loop<V>(task, g, (const uint8_t *)index, out, begin, end);
-            case PoolIndex::flat32: return spread_loop<V>(task, g, (const int32_t *)index, out, begin, end);
-            case PoolIndex::flat64: return spread_loop<V>(task, g, (const int64_t *)index, out, begin, end);
+            case PoolIndex::tap:
+                return spread_loop<V>(task, g, (const uint8_t *)index, out, begin, end);
+            case PoolIndex::flat32:
+                return spread_loop<V>(task, g, (const int32_t *)index, out, begin, end);
+            case PoolIndex::flat64:
+                return spread_loop<V>(task, g, (const int64_t *)index, out, begin, end);
         }
     });
 }
 
-// Sets slices [begin, end) along one of the first two dimensions to 0, for channels [0, lanes) of out.
+// Sets slices [begin, end) along one of the first two dimensions to 0, for channels [0, lanes) of
+// out.
 template <typename T>
 void clear(const PoolTask &task, int along, int64_t begin, int64_t end, int64_t lanes, T *out) {
     const PoolAxis *a = task.axis;
@@ -187,14 +202,17 @@ void clear(const PoolTask &task, int along, int64_t begin, int64_t end, int64_t 
     for (int64_t i = begin; i < end; ++i) {
         for (int64_t j = 0; j < (along == 0 ? a[1].in : 1); ++j) {
             T *line = out + i * s.at[along] + j * s.at[1];
-            for (int64_t k = 0; k < a[2].in; ++k) memset(line + k * s.at[2], 0, size_t(lanes) * sizeof(T));
+            for (int64_t k = 0; k < a[2].in; ++k)
+                memset(line + k * s.at[2], 0, size_t(lanes) * sizeof(T));
         }
     }
 }
 
-// Adds the gradients of one window's channels at the taps that their indices name; false where a name is no tap inside.
+// Adds the gradients of one window's channels at the taps that their indices name; false where a
+// name is no tap inside.
 template <typename T>
-RL_INLINE bool scatter_window(const int64_t *offsets, const T *g, const uint8_t *names, T *window, int64_t lanes) {
+RL_INLINE bool scatter_window(const int64_t *offsets, const T *g, const uint8_t *names, T *window,
+                              int64_t lanes) {
     bool good = true;
     for (int64_t l = 0; l < lanes; ++l) {
         const int64_t at = offsets[names[l]];
@@ -206,7 +224,8 @@ RL_INLINE bool scatter_window(const int64_t *offsets, const T *g, const uint8_t 
 
 // The same for indices in the plane.
 template <typename T, typename I>
-RL_INLINE bool scatter_plane(const PoolTask &task, const T *g, const I *names, T *image, int64_t lanes) {
+RL_INLINE bool scatter_plane(const PoolTask &task, const T *g, const I *names, T *image,
+                             int64_t lanes) {
     const PoolAxis *a = task.axis;
     const PoolStrides &s = task.large;
     const int64_t plane = a[0].in * a[1].in * a[2].in;
@@ -235,13 +254,15 @@ RL_INLINE void offsets_of_window(Window w, int64_t (&offsets)[256]) {
 }
 
 RL_INLINE bool is_whole(const PoolTask &task, const Window &w) {
-    return w.count[0] == task.axis[0].window && w.count[1] == task.axis[1].window && w.count[2] == task.axis[2].window;
+    return w.count[0] == task.axis[0].window && w.count[1] == task.axis[1].window &&
+           w.count[2] == task.axis[2].window;
 }
 
-// Where windows overlap, an item is a whole image, or a block of its channels. It is cleared just ahead of the windows,
-// while its memory is in cache.
+// Where windows overlap, an item is a whole image, or a block of its channels. It is cleared just
+// ahead of the windows, while its memory is in cache.
 template <typename T, typename I>
-int64_t scatter_loop(const PoolTask &task, const T *g, const I *index, T *out, int64_t begin, int64_t end) {
+int64_t scatter_loop(const PoolTask &task, const T *g, const I *index, T *out, int64_t begin,
+                     int64_t end) {
     const PoolAxis *a = task.axis;
     const int along = a[0].in > 1 ? 0 : 1;
     const int64_t blocks = (task.lanes + task.block - 1) / task.block;
@@ -273,7 +294,8 @@ int64_t scatter_loop(const PoolTask &task, const T *g, const I *index, T *out, i
                         offsets_of_window(w, whole);
                         whole_known = true;
                     }
-                    good &= scatter_window(is_cut ? cut : whole, g + from, index + from, out + w.start + c, lanes);
+                    good &= scatter_window(is_cut ? cut : whole, g + from, index + from,
+                                           out + w.start + c, lanes);
                 } else {
                     good &= scatter_plane(task, g + from, index + from, to, lanes);
                 }
@@ -286,35 +308,43 @@ int64_t scatter_loop(const PoolTask &task, const T *g, const I *index, T *out, i
 }
 
 template <typename T>
-int64_t max_scatter(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin, int64_t end) {
+int64_t max_scatter(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin,
+                    int64_t end) {
     switch (task.index) {
         case PoolIndex::none: return -1;
         case PoolIndex::tap: return scatter_loop(task, g, (const uint8_t *)index, out, begin, end);
-        case PoolIndex::flat32: return scatter_loop(task, g, (const int32_t *)index, out, begin, end);
-        case PoolIndex::flat64: return scatter_loop(task, g, (const int64_t *)index, out, begin, end);
+        case PoolIndex::flat32:
+            return scatter_loop(task, g, (const int32_t *)index, out, begin, end);
+        case PoolIndex::flat64:
+            return scatter_loop(task, g, (const int64_t *)index, out, begin, end);
     }
     return -1;
 }
 
-// --- average ----------------------------------------------------------------------------------------------------------
+// --- average
+// ----------------------------------------------------------------------------------------------------------
 
 template <int V, typename T>
-__attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out, int64_t begin, int64_t end) {
+__attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out, int64_t begin,
+                                        int64_t end) {
     const PoolAxis *a = task.axis;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         const int64_t counted = a[0].divisor[line.at[0]] * a[1].divisor[line.at[1]];
         over_windows(task, line, [&](const Window &w, int64_t o) {
-            const T divisor = T(task.divisor_override != 0 ? task.divisor_override : double(counted * a[2].divisor[o]));
+            const T divisor = T(task.divisor_override != 0 ? task.divisor_override
+                                                           : double(counted * a[2].divisor[o]));
             const int64_t to = row + o * task.small.at[2];
             cover<V>(task.lanes, [&](int64_t c) {
-                // A sum of sums of lines: over a large window, such as all of an image, that loses fewer digits.
+                // A sum of sums of lines: over a large window, such as all of an image, that loses
+                // fewer digits.
                 Lanes<T, V> sum = {};
                 for (int64_t i = 0; i < w.count[0]; ++i) {
                     for (int64_t j = 0; j < w.count[1]; ++j) {
                         const T *from = x + w.start + i * w.stride[0] + j * w.stride[1] + c;
                         Lanes<T, V> some = {};
-                        for (int64_t k = 0; k < w.count[2]; ++k) some += load<V>(from + k * w.stride[2]);
+                        for (int64_t k = 0; k < w.count[2]; ++k)
+                            some += load<V>(from + k * w.stride[2]);
                         sum += some;
                     }
                 }
@@ -326,13 +356,15 @@ __attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out
 
 // Each output position hands its share to all taps of its window.
 template <int V, typename T>
-__attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
+__attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g, T *out,
+                                               int64_t begin, int64_t end) {
     const PoolAxis *a = task.axis;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         const int64_t counted = a[0].divisor[line.at[0]] * a[1].divisor[line.at[1]];
         over_windows(task, line, [&](const Window &w, int64_t o) {
-            const T divisor = T(task.divisor_override != 0 ? task.divisor_override : double(counted * a[2].divisor[o]));
+            const T divisor = T(task.divisor_override != 0 ? task.divisor_override
+                                                           : double(counted * a[2].divisor[o]));
             const int64_t from = row + o * task.small.at[2];
             cover<V>(task.lanes, [&](int64_t c) {
                 const Lanes<T, V> share = load<V>(g + from + c) / divisor;
@@ -342,26 +374,31 @@ __attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g,
     });
 }
 
-// Where windows overlap, each input position collects from those that it lies in, so that no two threads meet.
+// Where windows overlap, each input position collects from those that it lies in, so that no two
+// threads meet.
 template <int V, typename T>
-__attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
+__attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const T *g, T *out,
+                                                int64_t begin, int64_t end) {
     const PoolAxis *a = task.axis;
     const PoolStrides &s = task.small;
     const double override = task.divisor_override;
     over_lines(task, a[0].in, a[1].in, a[2].in, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.large), base = line.n * s.n + line.group * s.group;
         const int64_t at_0 = a[0].reverse_first[line.at[0]], at_1 = a[1].reverse_first[line.at[1]];
-        const int64_t count_0 = a[0].reverse_count[line.at[0]], count_1 = a[1].reverse_count[line.at[1]];
+        const int64_t count_0 = a[0].reverse_count[line.at[0]],
+                      count_1 = a[1].reverse_count[line.at[1]];
         for (int64_t p = line.begin; p < line.end; ++p) {
             const int64_t at_2 = a[2].reverse_first[p], count_2 = a[2].reverse_count[p];
             cover<V>(task.lanes, [&](int64_t c) {
                 Lanes<T, V> sum = {};
                 for (int64_t i = at_0; i < at_0 + count_0; ++i) {
                     for (int64_t j = at_1; j < at_1 + count_1; ++j) {
-                        const double share = override != 0 ? 1.0 / override : a[0].share[i] * a[1].share[j];
+                        const double share =
+                            override != 0 ? 1.0 / override : a[0].share[i] * a[1].share[j];
                         const T *from = g + base + i * s.at[0] + j * s.at[1] + c;
                         for (int64_t k = at_2; k < at_2 + count_2; ++k) {
-                            sum += load<V>(from + k * s.at[2]) * T(override != 0 ? share : share * a[2].share[k]);
+                            sum += load<V>(from + k * s.at[2]) *
+                                   T(override != 0 ? share : share * a[2].share[k]);
                         }
                     }
                 }
@@ -374,22 +411,27 @@ __attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const T *g
 // Loops by width are functions of their own: inlined side by side they would compete for registers.
 template <typename T>
 void avg(const PoolTask &task, const T *x, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) { avg_loop<decltype(width)::lanes>(task, x, out, begin, end); });
+    by_width<T>(task.lanes,
+                [&](auto width) { avg_loop<decltype(width)::lanes>(task, x, out, begin, end); });
 }
 
 template <typename T>
 void avg_spread(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) { avg_spread_loop<decltype(width)::lanes>(task, g, out, begin, end); });
+    by_width<T>(task.lanes, [&](auto width) {
+        avg_spread_loop<decltype(width)::lanes>(task, g, out, begin, end);
+    });
 }
 
 template <typename T>
 void avg_collect(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) { avg_collect_loop<decltype(width)::lanes>(task, g, out, begin, end); });
+    by_width<T>(task.lanes, [&](auto width) {
+        avg_collect_loop<decltype(width)::lanes>(task, g, out, begin, end);
+    });
 }
 
 }  // namespace
 
 #define RL_POOL(T) {max<T>, avg<T>, max_spread<T>, max_scatter<T>, avg_spread<T>, avg_collect<T>}
-RUSHLIGHT_KERNELS(PoolKernels, pool_kernels) {RL_POOL(float), RL_POOL(double)};
+RUSHLIGHT_KERNELS(PoolKernels, pool_kernels){RL_POOL(float), RL_POOL(double)};
 
 }  // namespace rushlight

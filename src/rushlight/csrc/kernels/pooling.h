@@ -1,8 +1,9 @@
 // Max and average pooling over one to three spatial dimensions, both ways.
 //
-// The geometry is a table per dimension, so that strides, padding, dilation, ceil_mode and adaptive windows are all the
-// same to a loop. The innermost loop runs over `lanes` channels that are neighbours in memory (channels-last), or over
-// one where they are not; `groups` counts the rest of them.
+// The geometry is a table per dimension, so that strides, padding, dilation, ceil_mode and adaptive
+// windows are all the same to a loop. The innermost loop runs over `lanes` channels that are
+// neighbours in memory (channels-last), or over one where they are not; `groups` counts the rest of
+// them.
 #pragma once
 
 #include <stdint.h>
@@ -19,8 +20,8 @@ struct PoolAxis {
     const int64_t *count;    // [out]: taps inside, at least 1
     const int64_t *skipped;  // [out]: taps before the first one inside
     const int64_t *divisor;  // [out]: extent by which an average divides
-    // For averages, whose taps are neighbours: input index i lies in windows reverse_first[i] and the
-    // reverse_count[i] - 1 after it; share is 1 / divisor.
+    // For averages, whose taps are neighbours: input index i lies in windows reverse_first[i] and
+    // the reverse_count[i] - 1 after it; share is 1 / divisor.
     const int64_t *reverse_first;
     const int64_t *reverse_count;
     const double *share;
@@ -38,24 +39,29 @@ struct PoolTask {
     int64_t n, groups, lanes;
     PoolStrides large, small;  // of x and its gradient; of the output, its gradient and the indices
     PoolIndex index;
-    bool planar;               // an index in the plane times large.at[2] is an offset
-    int64_t block;             // channels to an item of max_scatter
-    double divisor_override;   // 0 for none
+    bool planar;              // an index in the plane times large.at[2] is an offset
+    int64_t block;            // channels to an item of max_scatter
+    double divisor_override;  // 0 for none
 };
 
 template <typename T>
 struct PoolLoops {
-    // Items are output positions (n, group, spatial index), unless said otherwise. `index` is uint8_t (number of the tap
-    // in its window), int32_t or int64_t (index in the plane) by task.index; null for none.
+    // Items are output positions (n, group, spatial index), unless said otherwise. `index` is
+    // uint8_t (number of the tap in its window), int32_t or int64_t (index in the plane) by
+    // task.index; null for none.
     void (*max)(const PoolTask &task, const T *x, T *out, void *index, int64_t begin, int64_t end);
     void (*avg)(const PoolTask &task, const T *x, T *out, int64_t begin, int64_t end);
 
     // Gradients, where every input element lies in exactly one window.
-    void (*max_spread)(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin, int64_t end);
-    // Elsewhere; items are (n, group, block of channels). The first item with an index that is outside, or -1.
-    int64_t (*max_scatter)(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin, int64_t end);
+    void (*max_spread)(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin,
+                       int64_t end);
+    // Elsewhere; items are (n, group, block of channels). The first item with an index that is
+    // outside, or -1.
+    int64_t (*max_scatter)(const PoolTask &task, const T *g, const void *index, T *out,
+                           int64_t begin, int64_t end);
 
-    // Gradients, where every input element lies in exactly one window, and elsewhere: there items are input positions.
+    // Gradients, where every input element lies in exactly one window, and elsewhere: there items
+    // are input positions.
     void (*avg_spread)(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end);
     void (*avg_collect)(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end);
 };

@@ -5,26 +5,18 @@
 namespace rushlight {
 namespace {
 
-// Vectors of T take part sums of at most this many elements a lane, which then are added up in double: enough for speed,
-// few enough for a float sum over a million elements to be right to the last digit or two.
+// Vectors of T take part sums of at most this many elements a lane, which then are added up in
+// double: enough for speed, few enough for a float sum over a million elements to be right to the
+// last digit or two.
 constexpr int64_t part = 32;
 
-struct Sum {
+template <bool Squared>
+struct Sums {
+    template <typename T>
+    using Exact = double;
     template <typename V>
     static RL_MEMBER V value(const V &v) {
-        return v;
-    }
-    template <typename V>
-    static RL_MEMBER V join(const V &a, const V &b) {
-        return a + b;
-    }
-    static constexpr double start = 0;
-};
-
-struct SumSquares {
-    template <typename V>
-    static RL_MEMBER V value(const V &v) {
-        return v * v;
+        return Squared ? v * v : v;
     }
     template <typename V>
     static RL_MEMBER V join(const V &a, const V &b) {
@@ -34,35 +26,38 @@ struct SumSquares {
 };
 
 // A NaN on either side stays.
-struct Max {
+template <bool Largest>
+struct Extremes {
+    template <typename T>
+    using Exact = T;
     template <typename V>
     static RL_MEMBER V value(const V &v) {
         return v;
     }
     template <typename V>
     static RL_MEMBER V join(const V &a, const V &b) {
-        return (b > a) | (b != b) ? b : a;
+        return (Largest ? b > a : b < a) | (b != b) ? b : a;
     }
-    static constexpr double start = -__builtin_inf();
+    static constexpr double start = Largest ? -__builtin_inf() : __builtin_inf();
 };
 
-struct Min {
-    template <typename V>
-    static RL_MEMBER V value(const V &v) {
+// Halves join, so that no addition waits for more than log2(V) others.
+template <typename Op, typename T, int V>
+RL_INLINE T halved(const Lanes<T, V> &v) {
+    if constexpr (V == 1) {
         return v;
+    } else {
+        T lanes[V];
+        store<V>(lanes, v);
+        using Half = Lanes<T, V / 2>;
+        return halved<Op, T, V / 2>(Half(Op::join(load<V / 2>(lanes), load<V / 2>(lanes + V / 2))));
     }
-    template <typename V>
-    static RL_MEMBER V join(const V &a, const V &b) {
-        return (b < a) | (b != b) ? b : a;
-    }
-    static constexpr double start = __builtin_inf();
-};
+}
 
 template <typename Op, typename T, int V>
-RL_INLINE double across(Lanes<T, V> v) {
-    double result = Op::start;
-    for (int l = 0; l < V; ++l) result = Op::join(result, double(v[l]));
-    return result;
+RL_INLINE double across(const Lanes<T, V> &v) {
+    using Exact = typename Op::template Exact<T>;
+    return double(halved<Op, Exact, V>(convert<Exact, V>(v)));
 }
 
 template <typename Op, typename T>
@@ -77,9 +72,13 @@ RL_INLINE double line(const T *x, int64_t n) {
         Vector sum[4];
         for (int k = 0; k < 4; ++k) sum[k] = Op::value(load<V>(x + i + k * V));
         for (i += group; i < end; i += group) {
-            for (int k = 0; k < 4; ++k) sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(x + i + k * V))));
+            for (int k = 0; k < 4; ++k)
+                sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(x + i + k * V))));
         }
-        const Vector all = Op::join(Vector(Op::join(sum[0], sum[1])), Vector(Op::join(sum[2], sum[3])));
+        Vector all = Op::join(Vector(Op::join(sum[0], sum[1])), Vector(Op::join(sum[2], sum[3])));
+        if (n - i < group) {
+            for (; i + V <= n; i += V) all = Op::join(all, Vector(Op::value(load<V>(x + i))));
+        }
         result = Op::join(result, across<Op, T, V>(all));
     }
     for (; i < n; ++i) result = Op::join(result, double(Op::value(x[i])));
@@ -90,7 +89,7 @@ template <typename Op, typename T>
 void lines_of(const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
     constexpr int together = 8;
     int64_t i = 0;
-    if (n < 64) {
+    if (n < 48) {
         // Short lines side by side: one alone would wait for each of its additions.
         for (; i + together <= count; i += together) {
             const T *from = x + i * stride;
@@ -118,21 +117,36 @@ RL_INLINE void columns_block(const T *x, int64_t count, int64_t stride, double *
         for (int k = 0; k < K; ++k) sum[k] = Op::value(load<V>(from + k * V));
         for (int64_t i = begin + 1; i < end; ++i) {
             from += stride;
-            for (int k = 0; k < K; ++k) sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(from + k * V))));
+            for (int k = 0; k < K; ++k)
+                sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(from + k * V))));
         }
-        for (int k = 0; k < K; ++k) {
-            const auto more = convert<double, V>(sum[k]);
-            store<V>(results + k * V, Lanes<double, V>(Op::join(load<V>(results + k * V), more)));
-        }
+        T sums[K * V];
+        for (int k = 0; k < K; ++k) store<V>(sums + k * V, sum[k]);
+#pragma omp simd
+        for (int j = 0; j < K * V; ++j) results[j] = Op::join(results[j], double(sums[j]));
     }
 }
 
 template <typename Op, typename T>
 void columns_of(const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
     constexpr int widest = vector_bytes / int(sizeof(T));
+    constexpr int64_t together = 64;
+    if (stride == n && n < 4 * widest && count >= 2 * together) {
+        // A few columns without gaps: many rows at a time are as many columns again.
+        double wide[4 * widest * together];
+        for (int64_t j = 0; j < n * together; ++j) wide[j] = Op::start;
+        const int64_t rows = count / together;
+        columns_of<Op>(x, rows, n * together, n * together, wide);
+        for (int64_t j = 0; j < n * together; ++j)
+            results[j % n] = Op::join(results[j % n], wide[j]);
+        x += rows * together * n;
+        count -= rows * together;
+    }
     int64_t j = 0;
-    for (; j + 4 * widest <= n; j += 4 * widest) columns_block<Op, T, widest, 4>(x + j, count, stride, results + j);
-    for (; j + widest <= n; j += widest) columns_block<Op, T, widest, 1>(x + j, count, stride, results + j);
+    for (; j + 4 * widest <= n; j += 4 * widest)
+        columns_block<Op, T, widest, 4>(x + j, count, stride, results + j);
+    for (; j + widest <= n; j += widest)
+        columns_block<Op, T, widest, 1>(x + j, count, stride, results + j);
     if constexpr (widest > 4) {
         for (; j + 4 <= n; j += 4) columns_block<Op, T, 4, 1>(x + j, count, stride, results + j);
     }
@@ -143,10 +157,10 @@ template <typename T>
 void lines(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
     switch (op) {
         case Reduction::sum:
-        case Reduction::mean: return lines_of<Sum>(x, count, stride, n, results);
-        case Reduction::max: return lines_of<Max>(x, count, stride, n, results);
-        case Reduction::min: return lines_of<Min>(x, count, stride, n, results);
-        case Reduction::sum_squares: return lines_of<SumSquares>(x, count, stride, n, results);
+        case Reduction::mean: return lines_of<Sums<false>>(x, count, stride, n, results);
+        case Reduction::max: return lines_of<Extremes<true>>(x, count, stride, n, results);
+        case Reduction::min: return lines_of<Extremes<false>>(x, count, stride, n, results);
+        case Reduction::sum_squares: return lines_of<Sums<true>>(x, count, stride, n, results);
         case Reduction::count: return;
     }
 }
@@ -155,10 +169,10 @@ template <typename T>
 void columns(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
     switch (op) {
         case Reduction::sum:
-        case Reduction::mean: return columns_of<Sum>(x, count, stride, n, results);
-        case Reduction::max: return columns_of<Max>(x, count, stride, n, results);
-        case Reduction::min: return columns_of<Min>(x, count, stride, n, results);
-        case Reduction::sum_squares: return columns_of<SumSquares>(x, count, stride, n, results);
+        case Reduction::mean: return columns_of<Sums<false>>(x, count, stride, n, results);
+        case Reduction::max: return columns_of<Extremes<true>>(x, count, stride, n, results);
+        case Reduction::min: return columns_of<Extremes<false>>(x, count, stride, n, results);
+        case Reduction::sum_squares: return columns_of<Sums<true>>(x, count, stride, n, results);
         case Reduction::count: return;
     }
 }
@@ -166,6 +180,6 @@ void columns(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
 }  // namespace
 
 #define RL_REDUCE(T) {lines<T>, columns<T>}
-RUSHLIGHT_KERNELS(ReduceKernels, reduce_kernels) {RL_REDUCE(float), RL_REDUCE(double)};
+RUSHLIGHT_KERNELS(ReduceKernels, reduce_kernels){RL_REDUCE(float), RL_REDUCE(double)};
 
 }  // namespace rushlight

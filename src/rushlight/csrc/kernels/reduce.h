@@ -15,10 +15,13 @@ enum class Reduction : int { RUSHLIGHT_REDUCTIONS(RUSHLIGHT_NAME) count };
 
 template <typename T>
 struct ReduceLoops {
-    // Each adds to what results hold. Line i is n neighbours from x[i * stride]; its result is results[i].
-    void (*lines)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results);
+    // Each adds to what results hold. Line i is n neighbours from x[i * stride]; its result is
+    // results[i].
+    void (*lines)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
+                  double *results);
     // Row i is n neighbours from x[i * stride]; element j of all rows goes to results[j].
-    void (*columns)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results);
+    void (*columns)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
+                    double *results);
 };
 
 struct ReduceKernels {

@@ -10,7 +10,8 @@ struct Softmax {
     int64_t n;
 
     template <int L>
-    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t,
+                         int64_t) {
         alignas(64) T largest[L], sum[L];
         exponentials(x, out, n, stride, lanes, largest, sum);
         for (int l = 0; l < lanes; ++l) sum[l] = T(1) / sum[l];
@@ -24,7 +25,8 @@ struct Softmax {
     RL_MEMBER void rows(const T *x, const T *, T *out, int64_t count, int64_t) {
         T largest[tile_items], sum[tile_items];
         for (int64_t r = 0; r < count; ++r) largest[r] = largest_of(x + r * n, n);
-        for (int64_t r = 0; r < count; ++r) sum[r] = store_exponentials(x + r * n, out + r * n, n, largest[r]);
+        for (int64_t r = 0; r < count; ++r)
+            sum[r] = store_exponentials(x + r * n, out + r * n, n, largest[r]);
         for (int64_t r = 0; r < count; ++r) {
             const T factor = T(1) / sum[r];
             T *out_r = out + r * n;
@@ -39,7 +41,8 @@ struct LogSoftmax {
     int64_t n;
 
     template <int L>
-    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t,
+                         int64_t) {
         alignas(64) T largest[L], sum[L];
         exponentials<T>(x, nullptr, n, stride, lanes, largest, sum);
 #pragma omp simd
@@ -73,7 +76,8 @@ struct SoftmaxBackward {
     int64_t n;
 
     template <int L>
-    RL_MEMBER void lanes(const T *g, const T *probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *g, const T *probs, T *out, int64_t stride, int lanes, int64_t,
+                         int64_t) {
         alignas(64) T dot[L] = {};
         for (int64_t j = 0; j < n; ++j) {
             const T *g_j = g + j * stride, *probs_j = probs + j * stride;
@@ -104,7 +108,8 @@ struct LogSoftmaxBackward {
     int64_t n;
 
     template <int L>
-    RL_MEMBER void lanes(const T *g, const T *log_probs, T *out, int64_t stride, int lanes, int64_t, int64_t) {
+    RL_MEMBER void lanes(const T *g, const T *log_probs, T *out, int64_t stride, int lanes, int64_t,
+                         int64_t) {
         alignas(64) T sum[L] = {};
         for (int64_t j = 0; j < n; ++j) {
             const T *g_j = g + j * stride;
@@ -115,7 +120,8 @@ struct LogSoftmaxBackward {
             const T *g_j = g + j * stride, *log_probs_j = log_probs + j * stride;
             T *out_j = out + j * stride;
 #pragma omp simd
-            for (int l = 0; l < lanes; ++l) out_j[l] = g_j[l] - exp_of_nonpositive(log_probs_j[l]) * sum[l];
+            for (int l = 0; l < lanes; ++l)
+                out_j[l] = g_j[l] - exp_of_nonpositive(log_probs_j[l]) * sum[l];
         }
     }
 
@@ -125,7 +131,8 @@ struct LogSoftmaxBackward {
             T *out_r = out + r * n;
             const T sum = sum_of<T>(n, [=](int64_t i) { return g_r[i]; });
 #pragma omp simd
-            for (int64_t i = 0; i < n; ++i) out_r[i] = g_r[i] - exp_of_nonpositive(log_probs_r[i]) * sum;
+            for (int64_t i = 0; i < n; ++i)
+                out_r[i] = g_r[i] - exp_of_nonpositive(log_probs_r[i]) * sum;
         }
     }
 };
@@ -137,16 +144,17 @@ void one_input(const T *x, T *out, int64_t n, int64_t inner, int64_t begin, int6
 }
 
 template <typename T, typename Op>
-void two_inputs(const T *g, const T *saved, T *out, int64_t n, int64_t inner, int64_t begin, int64_t end) {
+void two_inputs(const T *g, const T *saved, T *out, int64_t n, int64_t inner, int64_t begin,
+                int64_t end) {
     Op op{n};
     over_items<T>(op, g, saved, out, n, inner, begin, end);
 }
 
 }  // namespace
 
-#define RL_SOFTMAX(T)                                                                                          \
-    {one_input<T, Softmax<T>>, one_input<T, LogSoftmax<T>>, two_inputs<T, SoftmaxBackward<T>>,                 \
+#define RL_SOFTMAX(T)                                                                          \
+    {one_input<T, Softmax<T>>, one_input<T, LogSoftmax<T>>, two_inputs<T, SoftmaxBackward<T>>, \
      two_inputs<T, LogSoftmaxBackward<T>>}
-RUSHLIGHT_KERNELS(SoftmaxKernels, softmax_kernels) {RL_SOFTMAX(float), RL_SOFTMAX(double)};
+RUSHLIGHT_KERNELS(SoftmaxKernels, softmax_kernels){RL_SOFTMAX(float), RL_SOFTMAX(double)};
 
 }  // namespace rushlight

@@ -1,9 +1,11 @@
-// What softmax and cross entropy share: how classes lie in memory, and the largest value and sum of exponentials.
+// What softmax and cross entropy share: how classes lie in memory, and the largest value and sum of
+// exponentials.
 //
-// An item is one distribution over n classes. With inner == 1 the classes of an item are neighbours (rows); otherwise the
-// items are neighbours and the classes are `inner` elements apart. Short rows are transposed 16 at a time into a small
-// tile, so that vector lanes run over items in both cases; longer rows run lanes over classes, several rows a step, so
-// that the processor has other work while one row waits for its sum.
+// An item is one distribution over n classes. With inner == 1 the classes of an item are neighbours
+// (rows); otherwise the items are neighbours and the classes are `inner` elements apart. Short rows
+// are transposed 16 at a time into a small tile, so that vector lanes run over items in both cases;
+// longer rows run lanes over classes, several rows a step, so that the processor has other work
+// while one row waits for its sum.
 #pragma once
 
 #include <stdint.h>
@@ -16,7 +18,8 @@ namespace {
 
 constexpr int tile_items = 16;
 constexpr int64_t tile_classes = 16;
-constexpr int most_lanes = 256;  // of items side by side: few enough for what is kept per item to stay in cache
+constexpr int most_lanes =
+    256;  // of items side by side: few enough for what is kept per item to stay in cache
 
 // Padding repeats the last item, so that all lanes hold plausible numbers.
 template <typename T>
@@ -35,11 +38,11 @@ RL_INLINE void transpose_out(const T *tile, int64_t n, int64_t items, T *rows) {
     }
 }
 
-// Calls op.lanes<L>(a, b, out, stride, lanes, item, valid) where class j of lane l is a[j * stride + l] and lanes <= L,
-// or op.rows(a, b, out, count, item) with count <= 16. b and out may be null.
+// Calls op.lanes<L>(a, b, out, stride, lanes, item, valid) where class j of lane l is a[j * stride
+// + l] and lanes <= L, or op.rows(a, b, out, count, item) with count <= 16. b and out may be null.
 template <typename T, typename Op>
-RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int64_t inner, int64_t begin,
-                          int64_t end) {
+RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int64_t inner,
+                          int64_t begin, int64_t end) {
     if (inner == 1 && n <= tile_classes) {
         alignas(64) T tile_a[tile_items * tile_classes];
         alignas(64) T tile_b[tile_items * tile_classes];
@@ -48,8 +51,8 @@ RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int
             const int64_t valid = end - i < tile_items ? end - i : tile_items;
             transpose_in(a + i * n, n, valid, tile_a);
             if (b) transpose_in(b + i * n, n, valid, tile_b);
-            op.template lanes<tile_items>(tile_a, b ? tile_b : nullptr, out ? tile_out : nullptr, tile_items, tile_items,
-                                          i, valid);
+            op.template lanes<tile_items>(tile_a, b ? tile_b : nullptr, out ? tile_out : nullptr,
+                                          tile_items, tile_items, i, valid);
             if (out) transpose_out(tile_out, n, valid, out + i * n);
         }
         return;
@@ -68,15 +71,17 @@ RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int
         int64_t lanes = (outer + 1) * inner - i;
         lanes = lanes < end - i ? lanes : end - i;
         lanes = lanes < most_lanes ? lanes : most_lanes;
-        op.template lanes<most_lanes>(a + at, b ? b + at : nullptr, out ? out + at : nullptr, inner, int(lanes), i,
-                                      lanes);
+        op.template lanes<most_lanes>(a + at, b ? b + at : nullptr, out ? out + at : nullptr, inner,
+                                      int(lanes), i, lanes);
         i += lanes;
     }
 }
 
-// For each lane the largest value, and the sum of exp(x - largest), which is also stored in out unless that is null.
+// For each lane the largest value, and the sum of exp(x - largest), which is also stored in out
+// unless that is null.
 template <typename T>
-RL_INLINE void exponentials(const T *x, T *out, int64_t n, int64_t stride, int lanes, T *largest, T *sum) {
+RL_INLINE void exponentials(const T *x, T *out, int64_t n, int64_t stride, int lanes, T *largest,
+                            T *sum) {
 #pragma omp simd
     for (int l = 0; l < lanes; ++l) {
         largest[l] = x[l];
@@ -107,8 +112,9 @@ RL_INLINE void exponentials(const T *x, T *out, int64_t n, int64_t stride, int l
     }
 }
 
-// Rows have more than 16 classes. What is left after whole vectors is done by one more vector over the last 16 classes, a
-// part of them for the second time: a scalar rest would cost more than the row.
+// Rows have more than 16 classes. What is left after whole vectors is done by one more vector over
+// the last 16 classes, a part of them for the second time: a scalar rest would cost more than the
+// row.
 
 template <typename T>
 RL_INLINE T largest_of(const T *x, int64_t n) {

@@ -1,9 +1,11 @@
-// Elementary functions, written so that a loop over them becomes vector code: no branch, no table, no call.
+// Elementary functions, written so that a loop over them becomes vector code: no branch, no table,
+// no call.
 //
-// Polynomials: ours, found by the Remez exchange in 40 to 60 digits for the interval and weight named beside each, then
-// rounded to the type. The reductions of the argument are the classic ones (Cody and Waite, "Software Manual for the
-// Elementary Functions", 1980). Errors are largest ones over all float32 inputs, in units of the last place.
-// Rounding must be to nearest: the shift constants below round by addition.
+// Polynomials: ours, found by the Remez exchange in 40 to 60 digits for the interval and weight
+// named beside each, then rounded to the type. The reductions of the argument are the classic ones
+// (Cody and Waite, "Software Manual for the Elementary Functions", 1980). Errors are largest ones
+// over all float32 inputs, in units of the last place. Rounding must be to nearest: the shift
+// constants below round by addition.
 #pragma once
 
 #include <math.h>
@@ -27,12 +29,15 @@ RL_INLINE double abs_of(double x) { return __builtin_fabs(x); }
 RL_INLINE float copysign_of(float x, float sign) { return __builtin_copysignf(x, sign); }
 RL_INLINE double copysign_of(double x, double sign) { return __builtin_copysign(x, sign); }
 
-// --- exp and expm1 ----------------------------------------------------------------------------------------------------
+// --- exp and expm1
+// ----------------------------------------------------------------------------------------------------
 // x = k ln2 + r with |r| <= ln2 / 2; exp(r) = 1 + r + r^2 q(r).
 
 // q for |r| <= 0.3467: relative error of exp 3e-9.
 RL_INLINE float expm1_reduced(float r) {
-    const float q = ((((1.38149774884e-3f * r + 8.3686604138e-3f) * r + 4.16683744215e-2f) * r + 1.666652131e-1f) * r +
+    const float q = ((((1.38149774884e-3f * r + 8.3686604138e-3f) * r + 4.16683744215e-2f) * r +
+                      1.666652131e-1f) *
+                         r +
                      4.99999935532e-1f);
     return r + r * r * q;
 }
@@ -63,7 +68,8 @@ struct Reduced64 {
     int64_t k;
 };
 
-// |x| < 2^20 or NaN. ln2 is taken in two parts, the first with enough trailing zeros for k times it to be exact.
+// |x| < 2^20 or NaN. ln2 is taken in two parts, the first with enough trailing zeros for k times it
+// to be exact.
 RL_INLINE Reduced32 reduce_by_ln2(float x) {
     const float shift = 12582912.0f;  // 1.5 * 2^23
     const float shifted = x * 1.44269504089f + shift;
@@ -80,10 +86,15 @@ RL_INLINE Reduced64 reduce_by_ln2(double x) {
     return {r, int64_t(bits_of(shifted) - bits_of(shift))};
 }
 
-RL_INLINE float power_of_two(int32_t k) { return from_bits(uint32_t(k + 127) << 23); }    // -126 <= k <= 127
-RL_INLINE double power_of_two(int64_t k) { return from_bits(uint64_t(k + 1023) << 52); }  // -1022 <= k <= 1023
+RL_INLINE float power_of_two(int32_t k) {
+    return from_bits(uint32_t(k + 127) << 23);
+}  // -126 <= k <= 127
+RL_INLINE double power_of_two(int64_t k) {
+    return from_bits(uint64_t(k + 1023) << 52);
+}  // -1022 <= k <= 1023
 
-// Two factors, so that results below the smallest normal number and up to the largest one are right.
+// Two factors, so that results below the smallest normal number and up to the largest one are
+// right.
 RL_INLINE float exp_of(float x) {
     x = x < -104.0f ? -104.0f : x;
     x = x > 89.0f ? 89.0f : x;
@@ -136,7 +147,8 @@ RL_INLINE double expm1_of(double x) {
     return x == 0.0 ? x : y;
 }
 
-// --- log --------------------------------------------------------------------------------------------------------------
+// --- log
+// --------------------------------------------------------------------------------------------------------------
 // x = 2^k m with sqrt(1/2) <= m < sqrt(2), f = m - 1.
 
 // log(1 + f) - f = -f^2 / 2 + f^3 p(f), error 8e-10 of f^2.
@@ -219,7 +231,8 @@ RL_INLINE T log1p_of(T x) {
     return x > T(-1) && x < T(__builtin_inf()) ? y : (x < T(-1) ? T(__builtin_nan("")) : edge);
 }
 
-// --- tanh, sigmoid, erf -----------------------------------------------------------------------------------------------
+// --- tanh, sigmoid, erf
+// -----------------------------------------------------------------------------------------------
 
 RL_INLINE float tanh_of(float x) {
     const float z = abs_of(x);
@@ -247,7 +260,8 @@ RL_INLINE T sigmoid_of(T x) {
     return T(1) / (T(1) + exp_of(-x));
 }
 
-// erfc(z) exp(z^2) for z >= 0, as t p(t) with t = 1 / (1 + 0.4 z), for z <= 10.6 (t >= 0.19): relative error 7e-8.
+// erfc(z) exp(z^2) for z >= 0, as t p(t) with t = 1 / (1 + 0.4 z), for z <= 10.6 (t >= 0.19):
+// relative error 7e-8.
 RL_INLINE float erfcx_of_nonnegative(float z) {
     const float t = 1.0f / (1.0f + 0.4f * z);
     float p = 4.23697134177e-2f;
@@ -264,7 +278,8 @@ RL_INLINE float erfcx_of_nonnegative(float z) {
 
 RL_INLINE float erf_of(float x) {
     const float z = abs_of(x);
-    // |x| < 1: x p(x^2), relative error 1.2e-9; the 1 of 1.128... is added last, so that it costs no rounding.
+    // |x| < 1: x p(x^2), relative error 1.2e-9; the 1 of 1.128... is added last, so that it costs
+    // no rounding.
     const float s = x * x;
     float p = 7.85386761283e-5f;
     p = p * s - 8.01019542389e-4f;

@@ -21,8 +21,8 @@ def default_collate(batch: Any) -> Any:
     """A list of samples as one batch, what ``DataLoader`` does if it is given no ``collate_fn``.
 
     Tensors and NumPy arrays are stacked along a new first dimension. Numbers become a tensor: ints int64,
-    floats float64. Text stays a list. Mappings, named tuples and sequences keep their structure, with a
-    batch at each place; a tuple becomes a list.
+    floats float64. Text stays as it is, in a list, or in a tuple for the elements of a sequence. Mappings,
+    named tuples and sequences keep their structure, with a batch at each place; a tuple becomes a list.
 
     Args:
         batch: at least one sample; all of the same structure, and with equal shapes.
@@ -132,7 +132,7 @@ def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str) -> Any
                 f"{len(first)} elements{_at(place)}, sample {i} has {len(sample)}; make the lengths "
                 "equal in the dataset, or pass a collate_fn"
             )
-    columns = [_collate(list(c), f"{place}[{k}]") for k, c in enumerate(zip(*batch))]
+    columns = [_collate(column, f"{place}[{k}]") for k, column in enumerate(zip(*batch))]
     return _rebuilt_sequence(first, columns)
 
 

@@ -163,6 +163,7 @@ class DataLoader(Generic[T_co]):
                 "workers",
                 f"DataLoader with num_workers={num_workers} loads in the main process: there are no "
                 "worker processes, and worker_init_fn is not called. The batches are the same.",
+                stacklevel=3,
             )
 
     @property
@@ -238,6 +239,7 @@ class _SingleProcessDataLoaderIter:
                 "pin_memory",
                 "'pin_memory' argument is set as true but no accelerator is found, then device "
                 "pinned memory won't be used.",
+                stacklevel=4,
             )
         # PyTorch draws the seed of worker processes also where it starts none.
         self._base_seed = engine_of(loader.generator).next64() & (2**63 - 1)
@@ -385,7 +387,7 @@ def _check_iterable(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
             )
 
 
-def _tell_once(topic: str, text: str) -> None:
+def _tell_once(topic: str, text: str, stacklevel: int) -> None:
     if topic not in _told:
         _told.add(topic)
-        warnings.warn(text, stacklevel=4)
+        warnings.warn(text, stacklevel=stacklevel)

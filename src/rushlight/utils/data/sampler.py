@@ -48,7 +48,9 @@ class Sampler(Generic[T_co]):
             )
 
     def __iter__(self) -> Iterator[T_co]:
-        raise NotImplementedError(f"{type(self).__name__} must define __iter__, which yields indices")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define __iter__, which yields indices"
+        )
 
 
 class SequentialSampler(Sampler[int]):
@@ -101,7 +103,9 @@ class RandomSampler(Sampler[int]):
         self._num_samples = num_samples
         self.generator = generator
         if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+            raise TypeError(
+                f"replacement should be a boolean value, but got replacement={replacement}"
+            )
         if not isinstance(self.num_samples, int) or self.num_samples <= 0:
             raise ValueError(
                 "num_samples should be a positive integer value, "
