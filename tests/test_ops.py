@@ -120,12 +120,23 @@ def test_every_kernel(op, i):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("op, i", sample_cases())
 def test_rule(op, i, dtype):
-    """Shape and dtype of the result are the rule's, on the CPU and on the meta device."""
+    """Shape and dtype of the result are the rule's."""
     sample = samples_of(op, dtype=dtype)[i]
     values = bound(op, sample)
     found = several(op.function(*sample.args, **sample.kwargs))
     ruled = specs_of(op.rule(*values))
     assert [(tuple(x.shape), x.dtype) for x in found] == [(tuple(s.shape), s.dtype) for s in ruled]
+
+
+# The shape of what they give depends on values, which meta tensors have none of.
+SHAPED_BY_VALUES = {"at_mask", "_nonzero", "_unique", "_unique_consecutive", "bincount"}
+
+
+@pytest.mark.parametrize("op, i", [c for c in sample_cases() if c.values[0].name not in SHAPED_BY_VALUES])
+def test_meta(op, i):
+    """On the meta device the result has the rule's shape and dtype."""
+    sample = samples_of(op)[i]
+    ruled = specs_of(op.rule(*bound(op, sample)))
 
     def moved(v):
         if isinstance(v, list):

@@ -183,6 +183,8 @@ class Primitive:
         inplace: whether there is a ``name_`` that writes into the first argument.
         outputs: the names of several outputs.
         differentiable: how many of them, from the first, have gradients; by default all that are floating.
+        kept_for: for what the gradient rule names, the parameters whose gradients need it; where none of those is
+            wanted, the rule gets None.
         node_name: PyTorch's name for its node in the graph.
         random: the kernel draws random numbers, so samples are compared with care.
         autocast: ``"lower"``, ``"float32"`` or ``"promote"``: its dtype under autocast.
@@ -201,6 +203,7 @@ class Primitive:
         inplace: bool = False,
         outputs: Sequence[str] = (),
         differentiable: int | None = None,
+        kept_for: dict[str, Sequence[str]] | None = None,
         node_name: str | None = None,
         random: bool = False,
         autocast: str | None = None,
@@ -215,6 +218,7 @@ class Primitive:
         self.checks = checks
         self.outputs = tuple(outputs)
         self.differentiable = len(self.outputs) if differentiable is None else differentiable
+        self.kept_for = kept_for or {}
         words = self.name.strip("_").split("_")
         self.node_name = node_name or "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
         self.random = random
@@ -341,11 +345,12 @@ class Primitive:
 
     def __getattr__(self, name: str) -> Any:
         # The parts that are written when first needed.
-        if name not in ("finish", "record", "backward"):
+        if name not in ("finish", "record", "backward", "keeps_tensors"):
             raise AttributeError(f"'Primitive' object has no attribute '{name}'")
         made = self._execute(road.recording(self), self._scope(), "recording")
         self.finish = made["finish"]
         self.record = made["record"] if self.gradient is not None else _record_nothing
+        self.keeps_tensors = self.gradient is not None and road.keeps_tensors(self)
         self.backward = made.get("backward")
         return getattr(self, name)
 
@@ -557,8 +562,8 @@ class Primitive:
         if not isinstance(x, Tensor):
             raise self._wrong_type(0, self.parameters[0], "Tensor", x)
         recording = state.grad and any(history(t) is not None for t in self._tensors(values))
-        if recording:
-            check_writable(x)
+        if recording or (x._view is not None and state.grad):
+            check_writable(x, recording)
         if self.promote is not None:
             values = self._promoted(values)
         spec = self.rule(*values)

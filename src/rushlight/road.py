@@ -246,6 +246,12 @@ def _kept(op: Any) -> list[str]:
     return kept
 
 
+def keeps_tensors(op: Any) -> bool:
+    """Whether the node keeps tensors, so that it cannot run again once they are freed."""
+    names = (*op.tensor_names, *_outputs(op))
+    return any(name in names for name in _kept(op))
+
+
 def _outputs(op: Any) -> tuple[str, ...]:
     return op.outputs or ("out",)
 
@@ -311,6 +317,8 @@ def _kept_text(op: Any, name: str, place: dict[str, str], outputs: Sequence[str]
     """The expression that keeps ``name``: None if no gradient that is wanted names it."""
     if name in place:
         return f"Saved({place[name]}, {outputs.index(name)})"
+    if name in op.kept_for:
+        return f"{name} if {' or '.join(f'{u}_node is not None' for u in op.kept_for[name])} else None"
     if isinstance(op.gradient, dict) and name in op.tensor_names:
         users = [t for t, rule in op.gradient.items() if rule is not None and name in named_by(rule)]
         if len(users) < sum(rule is not None for rule in op.gradient.values()):
@@ -334,7 +342,7 @@ def _backward(op: Any, kept: Sequence[str]) -> list[str]:
         elif kinds[name] == TENSORS:
             lines += [f"check_versions(node, {i}, {name})"]
         elif kinds[name] != VALUE:
-            sure = kinds[name] == TENSOR and not isinstance(op.gradient, dict)
+            sure = kinds[name] == TENSOR and not isinstance(op.gradient, dict) and name not in op.kept_for
             guard = "" if sure else f"isinstance({name}, Tensor) and "
             lines += [
                 f"if {guard}{name}._counter is not None:",

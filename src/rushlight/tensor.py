@@ -7,6 +7,7 @@ gradient, conversion to and from Python and NumPy, and printing.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,17 @@ class MetaArray:
     @property
     def strides(self) -> tuple[int, ...]:
         return contiguous_strides(self.shape, self.dtype.itemsize)
+
+    @property
+    def flags(self) -> Any:
+        return _MetaFlags
+
+
+class _MetaFlags:
+    """What `numpy.ndarray.flags` is of a `MetaArray`."""
+
+    c_contiguous = writeable = True
+    f_contiguous = False
 
 
 def contiguous_strides(shape: tuple[int, ...], step: int = 1) -> tuple[int, ...]:
@@ -86,9 +98,9 @@ class Tensor(metaclass=_TensorType):
     __array_priority__ = 1000
 
     def __new__(cls, *args: Any, device: Any = None) -> Tensor:
-        from .ops.creation import legacy_tensor
+        from .ops.values import legacy_tensor
 
-        made = legacy_tensor(args, dtypes.get_default_dtype(), device)
+        made = legacy_tensor(args, None, device)
         return made if cls is Tensor else made.as_subclass(cls)
 
     # ---- what it is -----------------------------------------------------------------------------
@@ -216,13 +228,11 @@ class Tensor(metaclass=_TensorType):
     def data_ptr(self) -> int:
         """The address of the first element."""
         settle(self)
-        return 0 if type(self._array) is MetaArray else address(self._array)
+        return address(self._array) if self.is_cpu and self._array.size else 0
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether the elements lie in memory in order, by default that of the last dimension first."""
         settle(self)
-        if type(self._array) is MetaArray:
-            return True
         if memory_format is None or memory_format is contiguous_format:
             return self._array.flags.c_contiguous
         ndim = checked_format(memory_format).ndim
@@ -305,6 +315,14 @@ class Tensor(metaclass=_TensorType):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward`` added up for this leaf; None before."""
+        if self._grad is None and self._node is not None and not (self.is_leaf or self.retains_grad):
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                "won't be populated during autograd.backward(). Call .retain_grad() on it before backward(), or "
+                "read .grad of the leaf it was computed from.",
+                UserWarning,
+                stacklevel=2,
+            )
         return self._grad
 
     @grad.setter
@@ -441,6 +459,11 @@ class Tensor(metaclass=_TensorType):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and value.dtype.rank < dtypes.FLOATING:
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex dtype, "
+                f"but this one is {value.dtype}; convert it with .float() first"
+            )
         settle(value)
         self._array = value._array
         self._private = False
@@ -459,6 +482,11 @@ class Tensor(metaclass=_TensorType):
         if not force and history(self) is not None:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
+        if type(self._array) is MetaArray:
+            raise TypeError(
+                "can't convert meta device type tensor to numpy: it has only a shape and a dtype; "
+                "make it on the CPU to compute"
             )
         return values_of(self)
 
@@ -505,14 +533,29 @@ class Tensor(metaclass=_TensorType):
             "Boolean value of Tensor with more than one value is ambiguous: ask for .any() or .all()"
         )
 
+    def _number(self, kind: type) -> Any:
+        if self._array.size != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, but this one has shape "
+                f"{list(self.shape)}; use .tolist()"
+            )
+        value = self.item()
+        if isinstance(value, complex) and kind is not complex:
+            if value.imag:
+                raise RuntimeError(
+                    f"value cannot be converted to type {kind.__name__} without overflow: {value} is complex; take .real"
+                )
+            value = value.real
+        return kind(value)
+
     def __float__(self) -> float:
-        return float(self.item())
+        return self._number(float)
 
     def __int__(self) -> int:
-        return int(self.item())
+        return self._number(int)
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return self._number(complex)
 
     def __index__(self) -> int:
         if self.dtype.rank > dtypes.INTEGRAL or self._array.size != 1:
@@ -545,7 +588,7 @@ class Tensor(metaclass=_TensorType):
             dtype_name=self.dtype.name,
             default_dtype=dtypes.get_default_dtype().name,
             requires_grad=self.requires_grad,
-            grad_fn_name=None if node is None else node.name(),
+            grad_fn_name=None if node is None else node.name().rsplit("::", 1)[-1],
             device=str(self.device),
             is_parameter=False,
             meta=meta,
@@ -579,13 +622,9 @@ class Tensor(metaclass=_TensorType):
         return out
 
     def __reduce_ex__(self, protocol: int) -> tuple:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "cannot pickle a tensor that is not a leaf of the graph; pickle tensor.detach()"
-            )
         return (
             _rebuild,
-            (type(self), values_of(self), self._node is not None, self.__dict__ or None),
+            (type(self), values_of(self), self.requires_grad, self.__dict__ or None),
         )
 
 
@@ -656,6 +695,15 @@ def owner_of(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _only_element(x: Tensor) -> Any:
+    if x._array.size != 1:
+        raise ValueError(
+            "only one element tensors can be converted to Python scalars, "
+            f"but this one has shape {list(x._array.shape)}"
+        )
+    return x.item()
+
+
 def dimension_error(dim: int, ndim: int) -> IndexError:
     """The error for a dimension that does not exist."""
     low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
@@ -671,23 +719,33 @@ def _strides_like_torch(array: np.ndarray) -> tuple[int, ...]:
     return tuple(s // array.dtype.itemsize for s in array.strides)
 
 
+def memory_of(array: np.ndarray) -> tuple[np.ndarray, int]:
+    """The whole memory of which ``array`` is a part, in one dimension, and where the array starts in it."""
+    owner = owner_of(array)
+    item = owner.dtype.itemsize
+    last = sum([(n - 1) * s for n, s in zip(owner.shape, owner.strides)]) // item
+    flat = np.lib.stride_tricks.as_strided(owner, (last + 1 if owner.size else 0,), (item,))
+    if owner.dtype != array.dtype:
+        whole = flat.size * item // array.dtype.itemsize * array.dtype.itemsize // item
+        flat = flat[:whole].view(array.dtype)
+    return flat, (address(array) - address(owner)) // array.dtype.itemsize
+
+
 def _copy_of_memory(x: Tensor, memo: dict) -> Any:
-    """A copy of the values in which views of one memory, copied with one ``memo``, share memory again."""
-    array = x._array
-    if type(array) is MetaArray:
-        return array
+    """A copy of the values in which tensors of one memory, copied with one ``memo``, share memory again."""
+    if type(x._array) is MetaArray:
+        return x._array
     array = values_of(x)
-    base = array
-    while isinstance(base.base, np.ndarray):
-        base = base.base
-    if base is array:
+    owner = owner_of(array)
+    copied = memo.get(("memory", id(owner)))
+    if copied is None:
+        copied = memo["memory", id(owner)] = owner.copy(order="K")
+        # As long as the memo lives, no other array may get the owner's id.
+        memo.setdefault("owners", []).append(owner)
+    if array is owner:
+        return copied
+    if copied.strides != owner.strides:
         return array.copy(order="K")
-    key = ("memory", id(base))
-    if key not in memo:
-        memo[key] = base.copy(order="K")
-        memo.setdefault("kept alive", []).append(base)
-    copied = memo[key]
-    if copied.strides != base.strides or not base.size:
-        return array.copy(order="K")
-    offset = address(array) - address(base)
-    return np.ndarray(array.shape, array.dtype, copied.data if copied.flags.c_contiguous else copied.copy(), offset, array.strides)
+    memory, offset = memory_of(array)
+    flat = memory_of(copied)[0].view(memory.dtype)
+    return np.lib.stride_tricks.as_strided(flat[offset:], array.shape, array.strides)

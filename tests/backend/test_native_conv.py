@@ -1,6 +1,7 @@
 """Convolution kernels against direct float64 sums."""
 
 import itertools
+import threading
 
 import ml_dtypes
 import numpy as np
@@ -426,3 +427,28 @@ def test_no_channels():
     x, w = np.ones((2, 0, 8, 8), np.float32), np.ones((6, 0, 3, 3), np.float32)
     with pytest.raises(ValueError, match="at least one channel"):
         _native.conv_forward(x, w, None, GOOD["out"].copy(), (1, 1), (0, 0), (1, 1), 1)
+
+
+def test_python_threads_share_one_plan():
+    """Calls of one shape from several threads at once, while the thread count changes."""
+    x, w, bias, g, how = make_case("3x3")
+    shift = bias.reshape(1, -1, 1, 1)
+    expected = [direct_conv(x + i, w, *how, g.shape[2:]) + shift for i in range(3)]
+    before = _native.get_num_threads()
+    worst = []
+
+    def work(i):
+        out = np.empty_like(g)
+        for count in range(50):
+            _native.set_num_threads(1 + count % 3)
+            _native.conv_forward(x + np.float32(i), w, bias, out, *how)
+            worst.append(np.abs(out - expected[i]).max())
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    _native.set_num_threads(before)
+    assert len(worst) == 150
+    assert max(worst) < 1e-3

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import torch.utils.data  # noqa: E402
+import torch.utils.data  # noqa: E402, F811
 
 import rushlight  # noqa: E402
 

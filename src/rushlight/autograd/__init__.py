@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import function, graph
+from . import modes as grad_mode
 from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
-from .graph import AccumulateGrad, walk
+from .graph import AccumulateGrad, retain, walk
 from .modes import (
     enable_grad,
     inference_mode,
@@ -20,31 +21,42 @@ from .modes import (
 from .views import history
 
 __all__ = [
-    "Function", "Variable", "backward", "enable_grad", "function", "grad", "gradcheck", "gradgradcheck", "graph",
+    "Function", "Variable", "backward", "enable_grad", "function", "grad", "gradcheck", "grad_mode", "gradgradcheck", "graph",
     "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
 ]  # fmt: skip
 
 
-def Variable(data: Any, requires_grad: bool = False, volatile: bool | None = None) -> Any:  # noqa: N802
-    """The old name of a tensor with gradients: ``data`` itself, marked as a leaf if asked for.
+class _VariableType(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        from ..tensor import Tensor
+
+        return isinstance(instance, Tensor)
+
+
+class Variable(metaclass=_VariableType):
+    """The old name of a tensor: over the memory of ``data``, marked as a leaf if asked for.
 
     >>> Variable(rushlight.ones(2), requires_grad=True)
     tensor([1., 1.], requires_grad=True)
+    >>> isinstance(rushlight.ones(2), Variable)
+    True
     """
-    import warnings
 
-    from ..tensor import Tensor
+    def __new__(cls, data: Any, requires_grad: bool = False, volatile: bool | None = None) -> Any:
+        import warnings
 
-    if not isinstance(data, Tensor):
-        raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
-    if volatile is not None:
-        warnings.warn(
-            "volatile was removed (Variable.volatile is always False), please use torch.no_grad() instead.",
-            UserWarning,
-            stacklevel=2,
-        )
-    out = data.detach()
-    return out.requires_grad_() if requires_grad else out
+        from ..tensor import Tensor
+
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        if volatile is not None:
+            warnings.warn(
+                "volatile was removed (Variable.volatile is always False), please use torch.no_grad() instead.",
+                UserWarning,
+                stacklevel=2,
+            )
+        out = data.detach()
+        return out.requires_grad_() if requires_grad else out
 
 
 def backward(
@@ -61,7 +73,8 @@ def backward(
         tensors: one tensor or several.
         grad_tensors: the gradient of each, of its shape; None for scalars.
         retain_graph: keep the graph for another walk; by default as ``create_graph``.
-        create_graph: record the gradients' own operations.
+        create_graph: record the gradients' own operations. The ``grad`` of a leaf then holds a graph that holds
+            the leaf, until it is set to None; `grad` has no such cycle.
         inputs: the tensors whose ``grad`` to add to; by default every leaf.
 
     Raises:
@@ -85,12 +98,11 @@ def backward(
     for x, place in zip(inputs, places):
         if found[place] is None:
             continue
-        if type(x._node) is AccumulateGrad:
-            before = is_grad_enabled()
-            with set_grad_enabled(create_graph and before):
-                x._node.accumulate(found[place])
-        else:
-            x._grad = found[place] if x._grad is None else x._grad + found[place]
+        with set_grad_enabled(create_graph):
+            if type(x._node) is AccumulateGrad:
+                x._node.accumulate([found[place]])
+            else:
+                retain(x, found[place])
 
 
 def grad(
@@ -126,6 +138,8 @@ def grad(
     (tensor(12.),)
     """
     outputs, inputs = _several(outputs), _several(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     retain_graph = create_graph if retain_graph is None else retain_graph
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
@@ -178,6 +192,9 @@ def _roots(tensors: Sequence[Any], gradients: Any, create_graph: bool) -> list[t
 
     if gradients is None or isinstance(gradients, Tensor):
         gradients = (gradients,) * (1 if isinstance(gradients, Tensor) else len(tensors))
+    for g in gradients:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     roots = []
@@ -197,8 +214,6 @@ def _roots(tensors: Sequence[Any], gradients: Any, create_graph: bool) -> list[t
             if not x.is_floating_point():
                 raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {x.dtype}")
             g = ones_like(x.detach())
-        elif not isinstance(g, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
         elif g.shape != x.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape "

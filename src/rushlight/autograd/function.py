@@ -6,7 +6,7 @@ from typing import Any
 
 from .graph import Node, Output, next_number
 from .modes import no_grad, state
-from .views import advance, history, rewrite
+from .views import advance, check_writable, history, rewrite
 
 
 class _FunctionNode(Node):
@@ -95,6 +95,11 @@ class FunctionCtx(_FunctionNode):
             out._node = Output(self, index, out._array)
         return out
 
+    def release(self) -> None:
+        """Frees what was saved for backward."""
+        self.saved = None
+        self.freed = True
+
     @property
     def saved_variables(self) -> tuple:
         """The old name of `saved_tensors`."""
@@ -111,7 +116,7 @@ class FunctionCtx(_FunctionNode):
         incoming = list(g)
         if self.materialize:
             for i, x in enumerate(incoming):
-                if x is None:
+                if x is None and self.dtype[i] is not None:
                     incoming[i] = wrap_zeros(self.shape[i], self.dtype[i])
         answer = self.function.backward(self, *incoming)
         if not isinstance(answer, (tuple, list)):
@@ -134,7 +139,10 @@ class FunctionCtx(_FunctionNode):
                     )
                 continue
             if x is not None and not isinstance(x, Tensor):
-                raise TypeError(f"{self.name()}: expected Tensor or None as gradient {i}, but got {type(x).__name__}")
+                raise RuntimeError(
+                    f"{self.name()}: expected Variable or None (got {type(x).__name__}) as gradient {i}; "
+                    "a gradient is a tensor"
+                )
             edge = self.edges[len(gradients)]
             if x is not None and edge is not None:
                 self._check_shape(i, x, edge.shape)
@@ -231,7 +239,15 @@ class Function(metaclass=_FunctionType):
                 output = cls.forward(ctx, *args, **kwargs)
         several = isinstance(output, (tuple, list))
         outputs = list(output) if several else [output]
+        kept = {id(x) for x in outputs}
         for x in ctx.marked_dirty:
+            if id(x) not in kept:
+                raise RuntimeError(
+                    "Some elements marked as dirty during the forward method were not returned as output. The inputs "
+                    f"that are modified inplace must all be outputs of the Function: return them from {cls.__name__}.forward"
+                )
+            if recording:
+                check_writable(x, True)
             advance(x)
         if not recording:
             ctx.saved = ()
@@ -267,8 +283,33 @@ class Function(metaclass=_FunctionType):
         return tuple(made) if several else made[0]
 
 
+class _OnceOnly:
+    """The history of a gradient that cannot be differentiated: a walk that comes here fails."""
+
+    __slots__ = ("edges", "shape", "dtype", "number", "hooks", "where", "__weakref__")
+    freed = False
+    saved = None
+
+    def __init__(self, edges: list[Any], array: Any):
+        self.edges = tuple(edges)
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.number = next_number()
+        self.hooks = None
+        self.where = None
+
+    def backward(self, g: Any) -> Any:
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable; take the mark away "
+            "and write its backward in differentiable operations"
+        )
+
+    def name(self) -> str:
+        return "DelayedError"
+
+
 def once_differentiable(function: Any) -> Any:
-    """Marks a ``backward`` whose own operations need not be recorded.
+    """Marks a ``backward`` whose own operations are not recorded: gradients of its gradients are refused.
 
     >>> class Square(Function):
     ...     @staticmethod
@@ -282,10 +323,23 @@ def once_differentiable(function: Any) -> Any:
     """
     import functools
 
+    from ..tensor import Tensor
+
     @functools.wraps(function)
     def wrapped(ctx: Any, *gradients: Any) -> Any:
         with no_grad():
-            return function(ctx, *gradients)
+            answer = function(ctx, *gradients)
+        edges = [history(g) for g in gradients if isinstance(g, Tensor)]
+        if not state.grad or not any(edges):
+            return answer
+        several = isinstance(answer, (tuple, list))
+        made = []
+        for x in answer if several else (answer,):
+            if isinstance(x, Tensor):
+                x = x.detach()
+                x._node = _OnceOnly(edges, x._array)
+            made.append(x)
+        return tuple(made) if several else made[0]
 
     return wrapped
 

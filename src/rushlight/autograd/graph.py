@@ -20,6 +20,7 @@ from itertools import count
 from sys import getrefcount
 from typing import Any
 
+from ..memory import contiguous_format
 from .modes import state
 
 next_number = count().__next__
@@ -47,7 +48,7 @@ class Node:
 
     def backward(self, g: Any) -> Sequence[Any]:
         """The gradients of the inputs from the gradient of the output."""
-        if self.freed and self.saved is None:
+        if self.freed and self.op.keeps_tensors:
             raise RuntimeError(
                 "Trying to backward through the graph a second time: the values that "
                 f"{self.name()} saved were freed by an earlier backward(). If the tensor comes from an "
@@ -57,8 +58,8 @@ class Node:
         return self.op.backward(self, g)
 
     def release(self) -> None:
-        """Frees what was saved for backward; a rule that needs nothing can run again."""
-        if self.saved:
+        """Frees the tensors saved for backward; a rule that needs none can run again."""
+        if self.op.keeps_tensors:
             self.saved = None
         self.freed = True
 
@@ -218,42 +219,62 @@ class AccumulateGrad:
     def __repr__(self) -> str:
         return f"<AccumulateGrad object at {id(self):#x}>"
 
-    def accumulate(self, g: Any) -> None:
-        """Adds ``g`` to the leaf's gradient; a buffer nobody else holds is taken as it is."""
+    def accumulate(self, arrived: list[Any]) -> None:
+        """Adds a gradient to the leaf's.
+
+        Args:
+            arrived: the gradient alone in a list, which this method empties: then it can tell whether
+                somebody else holds it. If nobody does, its memory becomes the leaf's gradient.
+        """
         leaf = self._leaf()
         if leaf is None:
             return
+        g = arrived.pop()
         held = leaf._grad
-        if held is None:
-            leaf._grad = g if state.grad else _own(g)
-        elif state.grad:
-            leaf._grad = held + g
+        if held is not None:
+            if state.grad:
+                leaf._grad = held + g
+            else:
+                held.add_(g)
+        elif not state.grad and getrefcount(g) <= _HOLDERS and _is_alone(g) and _lies_like(g, leaf):
+            leaf._grad = g
         else:
-            held.add_(g)
+            leaf._grad = _copied_for(leaf, g)
         if self.after:
             for hook in tuple(self.after.values()):
                 hook(leaf)
 
 
-# What the frames between the walk and `_own` hold: the walk's own variables and arguments, and the
-# argument of `getrefcount`. `tests/autograd/test_graph.py` fails if the figures are wrong.
-_HOLDERS_OF_TENSOR = 5
-_HOLDERS_OF_ARRAY = 3
+# How often `getrefcount` counts what only its caller holds: in a variable and in the argument.
+# `tests/autograd/test_graph.py` fails if a version of Python counts otherwise.
+_HOLDERS = 2
 
 
-def _own(g: Any) -> Any:
-    """``g`` without history, in memory that no other tensor uses."""
+def _is_alone(g: Any) -> bool:
+    """Whether the memory of ``g`` belongs to no other tensor and no array of the user's."""
     array = g._array
-    if (
+    return (
         g._view is None
         and g._counter is None
         and g._node is None
-        and getrefcount(g) <= _HOLDERS_OF_TENSOR
-        and getrefcount(array) <= _HOLDERS_OF_ARRAY
+        and getrefcount(array) <= _HOLDERS + 1
         and array.flags.writeable
-    ):
-        return g
-    return g.detach().clone()
+    )
+
+
+def _lies_like(g: Any, leaf: Any) -> bool:
+    """Whether ``g`` lies in memory as ``leaf`` does, as far as anybody sees."""
+    x, y = g._array, leaf._array
+    if y.flags.c_contiguous:
+        return g._private or x.flags.c_contiguous
+    return leaf._private or x.strides == y.strides
+
+
+def _copied_for(leaf: Any, g: Any) -> Any:
+    """A copy of ``g`` in the memory order of ``leaf``."""
+    if leaf.is_contiguous():
+        return g.clone(memory_format=contiguous_format)
+    return leaf.detach().clone().copy_(g)
 
 
 def fit(g: Any, shape: tuple, dtype: Any) -> Any:
@@ -310,9 +331,11 @@ def walk(
                     continue
             if kind is AccumulateGrad:
                 if wanted is None:
-                    node.accumulate(g)
-                    if hooks is not None and hooks.post:
-                        _run_hooks_after(hooks, (), g)
+                    arrived, seen = [g], g if hooks is not None and hooks.post else None
+                    g = None
+                    node.accumulate(arrived)
+                    if seen is not None:
+                        _run_hooks_after(hooks, (), seen)
                 continue
             if kind is Output:
                 main = node.edges[0]
@@ -339,7 +362,7 @@ def walk(
                 else:
                     pending[edge] = gx
                     push(heap, (-edge.number, id(edge), edge))
-            # Nothing here may hold a gradient that a leaf is about to take over (see `_own`).
+            # Nothing here may hold a gradient that a leaf is about to take over.
             g = gx = gradients = array = None
     finally:
         state.grad = before
@@ -370,6 +393,11 @@ def _run_hooks_before(node: Any, hooks: Hooks, g: Any) -> Any:
     for hook in tuple(hooks.tensor.values()):
         changed = hook(g)
         if changed is not None:
+            if not hasattr(changed, "_array"):
+                raise TypeError(
+                    f"expected Variable, but hook returned '{type(changed).__name__}': a hook gives the new "
+                    "gradient as a tensor, or None"
+                )
             if changed.shape != g.shape:
                 raise RuntimeError(
                     f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value: "
@@ -379,13 +407,18 @@ def _run_hooks_before(node: Any, hooks: Hooks, g: Any) -> Any:
     if hooks.retain is not None:
         tensor = hooks.retain()
         if tensor is not None:
-            tensor._grad = g if tensor._grad is None else tensor._grad + g
+            retain(tensor, g)
     for hook in tuple(hooks.pre.values()):
         changed = hook(tuple(g) if isinstance(g, list) else (g,))
         if changed is not None:
             changed = changed if isinstance(changed, (tuple, list)) else (changed,)
             g = list(changed) if isinstance(g, list) else changed[0]
     return g
+
+
+def retain(x: Any, g: Any) -> None:
+    """Adds ``g`` to the ``grad`` of a tensor that is no leaf; the walk goes on with ``g`` itself."""
+    x._grad = g.clone(memory_format=contiguous_format) if x._grad is None else x._grad + g
 
 
 def _run_hooks_after(hooks: Hooks, gradients: Sequence[Any], g: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .graph import AccumulateGrad, next_number
+from .graph import AccumulateGrad, hooks_of, next_number
 from .modes import state
 
 
@@ -45,33 +45,43 @@ def history(x: Any) -> Any:
     edge = history(view.parent)
     if edge is not view.edge:
         view.edge = edge
-        x._node = None if edge is None else view.op.record(x, view.parent, *view.arguments)
+        set_history(x, None if edge is None else view.op.record(x, view.parent, *view.arguments))
     view.version = x._counter[0]
     return x._node
 
 
-def root_of(x: Any) -> Any:
-    """The tensor that owns the memory of ``x``."""
-    while x._view is not None:
-        x = x._view.parent
-    return x
+def set_history(x: Any, node: Any) -> None:
+    """Makes ``node`` the history of ``x``; a wish to keep its gradient goes with the tensor."""
+    old = x._node
+    x._node = node
+    if node is not None and type(old) is not AccumulateGrad and old is not None and old.hooks is not None:
+        retained, old.hooks.retain = old.hooks.retain, None
+        if retained is not None:
+            hooks_of(node).retain = retained
 
 
-def check_writable(x: Any) -> None:
+def check_writable(x: Any, recording: bool) -> None:
     """Refuses an in-place write to ``x`` that autograd cannot follow.
 
+    Args:
+        recording: whether the write itself has a gradient.
+
     Raises:
-        RuntimeError: gradients are on, and ``x`` is a leaf that requires one, a view of such a leaf, or a
-            view taken under ``no_grad`` of a tensor with a history.
+        RuntimeError: gradients are on, and ``x`` is a leaf that requires one, a view of such a leaf, or a view
+            taken under ``no_grad`` of memory that has a history or is about to get one.
     """
-    root = root_of(x)
-    if type(root._node) is AccumulateGrad:
-        what = "a leaf" if root is x else "a view of a leaf"
-        raise RuntimeError(
-            f"{what} Variable that requires grad is being used in an in-place operation. "
-            "Do it under torch.no_grad(), or out of place: x = x + 1 instead of x += 1."
-        )
-    if x._view is not None and not x._view.recorded and root._node is not None:
+    what, taken_unseen = "a leaf", False
+    while True:
+        view = x._view
+        if type(x._node) is AccumulateGrad and not taken_unseen:
+            raise RuntimeError(
+                f"{what} Variable that requires grad is being used in an in-place operation. "
+                "Do it under torch.no_grad(), or out of place: x = x + 1 instead of x += 1."
+            )
+        if view is None:
+            break
+        what, taken_unseen, x = "a view of a leaf", taken_unseen or not view.recorded, view.parent
+    if taken_unseen and (recording or x._node is not None):
         raise RuntimeError(
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
             "Take the view where you write to it, or write under no_grad as well."
@@ -112,7 +122,7 @@ class Region:
         """Nothing is kept but the shape of the region."""
 
     def name(self) -> str:
-        return "CopySlices"
+        return "torch::autograd::CopySlices"
 
     def __repr__(self) -> str:
         return f"<CopySlices object at {id(self):#x}>"
@@ -125,7 +135,7 @@ def rewrite(x: Any, node: Any) -> None:
     """
     view = x._view
     if view is None:
-        x._node = node
+        set_history(x, node)
     else:
         rewrite(view.parent, Region(view.parent, node, view.op, view.arguments))
         # What was asked about its history meanwhile was answered from the old one.

@@ -23,8 +23,7 @@ namespace {
 
 constexpr int64_t grain = 16384;  // elements worth a thread
 
-// --- the traversal
-// ----------------------------------------------------------------------------------------------------
+// --- the traversal ------------------------------------------------------------------------------
 
 // One parameter with what belongs to it.
 struct StepTensor {
@@ -203,8 +202,7 @@ void expect_finite(double value, double least, const char *what) {
     }
 }
 
-// --- the rules
-// --------------------------------------------------------------------------------------------------------
+// --- the rules ----------------------------------------------------------------------------------
 
 void sgd_step(nb::handle params, nb::handle grads, nb::handle momentum_buffers, double lr,
               double momentum, double dampening, double weight_decay, bool nesterov, bool maximize,

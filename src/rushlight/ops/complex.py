@@ -28,11 +28,6 @@ def _real_spec(input: Tensor) -> Spec:
     return Spec(input._array.shape, input.dtype.to_real())
 
 
-def _complex_samples(make: Any) -> Any:
-    yield call(make(3, 4, dtype=dtypes.complex128))
-    yield call(make((), dtype=dtypes.complex128))
-
-
 @primitive(view=True, node_name="RealBackward0")
 def _real(input: Tensor) -> Spec:
     """The real parts, as a view."""
@@ -47,7 +42,6 @@ def _real_kernel(xp, x):
 
 # The walk back makes a gradient complex where the value was.
 _real.vjp(lambda g: g)
-_real.samples(_complex_samples)
 
 
 @primitive(view=True, node_name="ImagBackward0")
@@ -63,7 +57,6 @@ def _imag_kernel(xp, x):
 
 
 _imag.vjp(lambda g: g * _I)
-_imag.samples(_complex_samples)
 
 
 @_imag.rejects
@@ -281,9 +274,6 @@ def _view_as_real_vjp(g):
     return view_as_complex(g.contiguous())
 
 
-view_as_real.samples(_complex_samples)
-
-
 @primitive("torch", view=True, node_name="ViewAsComplexBackward0")
 def view_as_complex(input: Tensor) -> Spec:
     """Pairs in a last dimension of length 2 seen as complex numbers.
@@ -314,12 +304,6 @@ def _view_as_complex(xp, x):
 @view_as_complex.vjp
 def _view_as_complex_vjp(g):
     return view_as_real(g)
-
-
-@view_as_complex.samples
-def _view_as_complex_samples(make):
-    yield call(make(3, 4, 2))
-    yield call(make(2))
 
 
 @view_as_complex.rejects

@@ -107,7 +107,10 @@ def _windows(xp: Any, x: np.ndarray, kernel: Sequence[int], out: Sequence[int], 
     )
 
 
-@primitive(uniform=True, layout="channels_last", node_name="ConvolutionBackward0", autocast="lower")
+@primitive(
+    uniform=True, layout="channels_last", node_name="ConvolutionBackward0", autocast="lower",
+    kept_for={"input": ["weight"], "weight": ["input"]},
+)  # fmt: skip
 def convolution(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Spec:
     """The convolution of ``(N, C, *in)`` with ``(O, C / groups, *kernel)``, plus ``bias`` ``(O,)``."""
     x, w = input._array, weight._array
@@ -155,19 +158,50 @@ def _convolution_onednn(xp, x, w, bias, geometry):
     return out
 
 
+def _planar(x: np.ndarray, outputs: int, kernel: Sequence[int], geometry: Geometry) -> bool:
+    """Whether the loops over planar memory are right, and faster than oneDNN: few outputs, long rows.
+
+    oneDNN fills its vectors with channels, of which few leave them mostly empty.
+    """
+    return (
+        x.dtype is native.float32
+        and x.ndim == 4
+        and outputs <= 8
+        and x.shape[1] <= 8
+        and x.shape[3] >= 12
+        and x.size > 0
+        and x.flags.c_contiguous
+        and geometry[0] == (1, 1)
+        and geometry[2:] == ((1, 1), 1)
+        and min(geometry.output(x.shape[2:], kernel)) > 0
+    )
+
+
+@convolution.kernel(
+    "cpu", when=lambda x, w, bias, geometry: _planar(x, w.shape[0], w.shape[2:], geometry)
+)
+def _convolution_planar(xp, x, w, bias, geometry):
+    out = np.empty((x.shape[0], w.shape[0], *geometry.output(x.shape[2:], w.shape[2:])), np.float32)
+    w = np.ascontiguousarray(w)
+    native.extension.conv_planar(x, w, bias, out, geometry.padding, False)
+    return out
+
+
 def _fast(x: np.ndarray, w: np.ndarray) -> bool:
     return x.dtype is native.float32 and x.size > 0 and w.size > 0 and x.ndim <= 5
 
 
 @convolution.vjp
-def _convolution_vjp(g, input, weight, bias, geometry, needs):
+def _convolution_vjp(g, input, weight, input_shape, weight_shape, geometry, needs):
     gx = gw = gb = None
     if needs[0]:
-        gx = convolution_input_gradient(g, weight, input._array.shape[2:], geometry)
-    if needs[2]:
-        gw, gb = convolution_weight_bias_gradient(g, input, weight._array.shape[2:], geometry)
+        gx = convolution_input_gradient(g, weight, input_shape[2:], geometry)
+    if needs[1] and needs[2]:
+        gw, gb = convolution_weight_bias_gradient(g, input, weight_shape[2:], geometry)
     elif needs[1]:
-        gw = convolution_weight_gradient(g, input, weight._array.shape[2:], geometry)
+        gw = convolution_weight_gradient(g, input, weight_shape[2:], geometry)
+    elif needs[2]:
+        gb = g.sum((0, *range(2, g.ndim)))
     return gx, gw, gb
 
 
@@ -203,6 +237,7 @@ def _convolution_samples(make):
     yield call(make(2, 4, 5, 5), make(4, 1, 3, 3), make(4), Geometry((1, 1), (1, 1), (1, 1), 4))
     yield call(make(2, 3, 7), make(4, 3, 3), make(4), Geometry((2,), (1,), (1,), 1))
     yield call(make(1, 2, 4, 4, 4), make(3, 2, 2, 2, 2), make(3), Geometry((1,) * 3, (0, 1, 0), (1,) * 3, 1))
+    yield call(make(1, 1, 3, 13), make(3, 1, 2, 3), make(3), Geometry((1, 1), (1, 2), (1, 1), 1))
 
 
 @convolution.rejects
@@ -317,6 +352,17 @@ def _convolution_weight_gradient_onednn(xp, g, x, kernel, geometry):
     return gw
 
 
+@convolution_weight_gradient.kernel(
+    "cpu",
+    when=lambda g, x, kernel, geometry: _planar(x, g.shape[1], kernel, geometry)
+    and g.shape[2:] == geometry.output(x.shape[2:], kernel),
+)
+def _convolution_weight_gradient_planar(xp, g, x, kernel, geometry):
+    gw = np.empty((g.shape[1], x.shape[1], *kernel), np.float32)
+    native.extension.conv_planar_weights(x, np.ascontiguousarray(g), gw, None, geometry.padding)
+    return gw
+
+
 convolution_weight_gradient.vjp(
     g=lambda gg, input, geometry, g_shape: _exactly(input, gg, geometry, g_shape[2:]),
     input=lambda gg, g, geometry, input_shape: convolution_input_gradient(g, gg, input_shape[2:], geometry),
@@ -365,6 +411,18 @@ def _convolution_weight_bias_gradient_onednn(xp, g, x, kernel, geometry):
     gw = np.empty((g.shape[1], x.shape[1] // groups, *kernel), np.float32)
     gb = np.empty(g.shape[1], np.float32)
     native.extension.conv_backward_weights(x, g, gw, gb, stride, padding, dilation, groups)
+    return gw, gb
+
+
+@convolution_weight_bias_gradient.kernel(
+    "cpu",
+    when=lambda g, x, kernel, geometry: _planar(x, g.shape[1], kernel, geometry)
+    and g.shape[2:] == geometry.output(x.shape[2:], kernel),
+)
+def _convolution_weight_bias_gradient_planar(xp, g, x, kernel, geometry):
+    gw = np.empty((g.shape[1], x.shape[1], *kernel), np.float32)
+    gb = np.empty(g.shape[1], np.float32)
+    native.extension.conv_planar_weights(x, np.ascontiguousarray(g), gw, gb, geometry.padding)
     return gw, gb
 
 

@@ -78,11 +78,7 @@ def check_gather(name: str, shape: tuple[int, ...], dim: int, index: Tensor) -> 
                 f"Size does not match at dimension {d} expected index {list(found)} to be no larger than "
                 f"self {list(shape)} apart from dimension {dim}"
             )
-    array = index._array
-    size = shape[dim] if shape else 1
-    if array.size and not (0 <= array.min() and array.max() < size):
-        wrong = array[(array < 0) | (array >= size)][0]
-        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+    check_range(shape or (1,), dim, index._array, from_end=False, error=RuntimeError)
 
 
 def along(shape: tuple[int, ...], dim: int, index: np.ndarray) -> tuple:

@@ -17,8 +17,8 @@ from .. import dtypes
 from ..autograd.modes import state
 from ..autograd.views import history
 from ..primitive import Number, Spec, call, exported, is_channels_last, primitive, reject
-from ..tensor import Tensor, values_of, wrap
-from .creation import array_of
+from ..tensor import MetaArray, Tensor, values_of, wrap
+from .values import array_of
 from .family import broadcast
 from .part import item_at, sliced, whole, with_new_dims
 from .write import copy_, element, fill_, fill_where
@@ -396,7 +396,7 @@ def check_range(
         IndexError: naming the first wrong index, the dimension and its size.
     """
     size = shape[dim]
-    if not index.size or (index.min() >= (-size if from_end else 0) and index.max() < size):
+    if type(index) is MetaArray or not index.size or (index.min() >= (-size if from_end else 0) and index.max() < size):
         return
     wrong = (index < (-size if from_end else 0)) | (index >= size)
     found = index.reshape(-1)[wrong.reshape(-1).argmax()]
@@ -457,12 +457,28 @@ def add_slices(out: np.ndarray, dim: int, index: np.ndarray, values: np.ndarray)
     np.add.at(out.reshape(-1), index, values.reshape(-1))
 
 
+def sample_mask(*shape: int) -> Tensor:
+    """A mask for samples: True at every second place, counted through all dimensions."""
+    return wrap(np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0)
+
+
+def check_known(what: str, x: Tensor) -> None:
+    """Refuses a tensor without values where the shape of a result depends on them.
+
+    Raises:
+        NotImplementedError: it is on the meta device.
+    """
+    if x.is_meta:
+        raise NotImplementedError(f"{what}: the shape of the result depends on values, and meta tensors have none")
+
+
 @primitive(node_name="IndexBackward0", checks="failure")
 def at_mask(input: Tensor, mask: Tensor, dim: int) -> Spec:
     """The elements or slices where a mask over the dimensions from ``dim`` on is True."""
     shape, mask_shape = input._array.shape, mask._array.shape
     check_mask(shape, mask_shape, dim)
-    count = int(np.count_nonzero(values_of(mask)))
+    check_known("indexing with a mask", mask)
+    count = int(np.count_nonzero(mask._array))
     return Spec((*shape[:dim], count, *shape[dim + len(mask_shape) :]), input.dtype)
 
 
@@ -485,13 +501,13 @@ def _at_mask_oracle(x, mask, dim):
 @at_mask.samples
 def _at_mask_samples(make):
     for shape, mask_shape, dim in (((3, 4), (3,), 0), ((3, 4), (4,), 1), ((2, 3, 4), (3, 4), 1), ((5,), (5,), 0)):
-        yield call(make(*shape), make(*mask_shape, dtype=dtypes.bool_), dim)
-    yield call(make(0, 2), make(0, dtype=dtypes.bool_), 0)
+        yield call(make(*shape), sample_mask(*mask_shape), dim)
+    yield call(make(0, 2), sample_mask(0), 0)
 
 
 @at_mask.rejects
 def _at_mask_rejects(make):
-    mask = make(3, dtype=dtypes.bool_)
+    mask = sample_mask(3)
     yield reject(IndexError, "The shape of the mask [3] at index 0 does not match", make(4, 3), mask, 0)
     yield reject(IndexError, "too many indices for tensor of dimension 1", make(4), mask, 1)
 
@@ -510,6 +526,12 @@ def _put_at_mask(xp, x, mask, dim, shape):
 
 
 put_at_mask.vjp(input=lambda g, mask, dim: at_mask(g, mask, dim))
+
+
+@put_at_mask.samples
+def _put_at_mask_samples(make):
+    yield call(make(2, 4), sample_mask(3), 0, (3, 4))
+    yield call(make(2, 6), sample_mask(3, 4), 1, (2, 3, 4))
 
 
 @put_at_mask.oracle
@@ -661,7 +683,7 @@ def _sum_at_indices_samples(make):
 
 
 @primitive(node_name="IndexPutBackward0")
-def put_at(input: Tensor, key: tuple, values: Tensor, accumulate: bool) -> Spec:
+def put_at(input: Tensor, key: tuple, values: Tensor, accumulate: bool = False) -> Spec:
     """`index_put` with a checked key of slices and index arrays."""
     if values._array.dtype != input._array.dtype:
         raise _dtypes_differ(input, values)
@@ -688,7 +710,7 @@ def _put_at(xp, x, key, values, accumulate, out=None):
 
 
 put_at.vjp(
-    input=lambda g, key, accumulate: g if accumulate else put_at(g, key, g.new_zeros(()), False),
+    input=lambda g, key, accumulate: g if accumulate else put_at(g, key, g.new_zeros(())),
     values=lambda g, key: at_indices(g, key),
 )
 

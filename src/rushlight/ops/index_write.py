@@ -12,7 +12,7 @@ from ..primitive import Number, Spec, call, exported, primitive, reject
 from ..tensor import Tensor, wrap
 from .creation import write_out
 from .gather import check_index
-from .index import add_slices, at_index, at_mask, check_range, put_at
+from .index import add_slices, at_index, at_mask, check_known, check_range, put_at, sample_mask
 from .view import broadcast_tensors, not_a_view, reshape, wrap_dim
 from .write import element, masked_fill
 
@@ -370,8 +370,8 @@ def _masked_scatter_oracle(x, mask, source):
 
 @_masked_scatter.samples
 def _masked_scatter_samples(make):
-    yield call(make(3, 4), make(3, 4, dtype=dtypes.bool_), make(12))
-    yield call(make(4), make(4, dtype=dtypes.bool_), make(3, 2))
+    yield call(make(3, 4), sample_mask(3, 4), make(12))
+    yield call(make(5), sample_mask(5), make(3, 2))
 
 
 @exported("torch", "Tensor")
@@ -403,8 +403,8 @@ def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 @primitive()
 def _nonzero(input: Tensor) -> Spec:
     """`nonzero`: the places in rows."""
-    count = 0 if input.is_meta else int(np.count_nonzero(input._array))
-    return Spec((count, input._array.ndim), dtypes.int64)
+    check_known("nonzero", input)
+    return Spec((int(np.count_nonzero(input._array)), input._array.ndim), dtypes.int64)
 
 
 @_nonzero.kernel("cpu", "cuda")
@@ -421,7 +421,7 @@ def _nonzero_oracle(x):
 
 @_nonzero.samples
 def _nonzero_samples(make):
-    yield call(make(3, 4, dtype=dtypes.bool_))
+    yield call(sample_mask(3, 4))
     yield call(make(5))
 
 
@@ -480,7 +480,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Spec:
             f"one_hot is only applicable to index tensor of type LongTensor, but got {input.dtype}; "
             "convert it with .long()"
         )
+    if num_classes == -1:
+        check_known("one_hot without num_classes", input)
     array = input._array
+    if input.is_meta:
+        return Spec((*array.shape, num_classes), dtypes.int64)
     if not array.size and num_classes <= 0:
         raise RuntimeError(
             "Can not infer total number of classes from empty tensor: pass num_classes"
@@ -511,7 +515,7 @@ def _one_hot_oracle(x, num_classes=-1):
 
 @one_hot.samples
 def _one_hot_samples(make):
-    yield call(wrap(np.array([0, 2, 1])))
+    yield call(wrap(np.array([0, 2, 1])), 3)
     yield call(wrap(np.array([[0, 2], [1, 1]])), 4)
 
 

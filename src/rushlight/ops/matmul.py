@@ -342,8 +342,9 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 
 @primitive(
-    "nn.functional", uniform=True, checks="failure", node_name="AddmmBackward0", autocast="lower"
-)
+    "nn.functional", uniform=True, checks="failure", node_name="AddmmBackward0", autocast="lower",
+    kept_for={"input": ["weight"], "weight": ["input"]},
+)  # fmt: skip
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Spec:
     """``input @ weight.T + bias``.
 
@@ -409,24 +410,24 @@ def _linear_onednn(xp, x, w, bias):
 
 
 @linear.vjp
-def _linear_vjp(g, input, weight, bias, needs):
-    if weight.ndim == 1:
-        g, weight = g.unsqueeze(-1), weight.unsqueeze(0)
-    if input.ndim == 1:
-        rows, g2 = input.unsqueeze(0), g.unsqueeze(0)
-    elif input.ndim > 2:
-        rows, g2 = input.reshape(-1, input._array.shape[-1]), g.reshape(-1, g._array.shape[-1])
-    else:
-        rows, g2 = input, g
+def _linear_vjp(g, input, weight, input_shape, weight_shape, needs):
     gx = gw = gb = None
+    # An input of one feature's weight without its dimension, or of one row, is a matrix for this.
+    shape = weight_shape if weight is None else weight._array.shape
+    if shape is not None and len(shape) == 1:
+        g, weight = g.unsqueeze(-1), None if weight is None else weight.unsqueeze(0)
+    elif g.ndim == 0:
+        g = g.unsqueeze(0)
+    rows = g if g.ndim == 2 else g.reshape(-1, g._array.shape[-1])
     if needs[0]:
-        gx = mm(g2, weight.conj() if weight.is_complex() else weight)
-        if input.ndim != 2:
-            gx = gx.reshape(input._array.shape)
+        gx = mm(rows, weight.conj() if weight.is_complex() else weight)
+        if len(input_shape) != 2:
+            gx = gx.reshape(input_shape)
     if needs[1]:
-        gw = mm(g2.t(), rows.conj() if rows.is_complex() else rows)
+        x = input if input.ndim == 2 else input.reshape(-1, input._array.shape[-1])
+        gw = mm(rows.t(), x.conj() if x.is_complex() else x)
     if needs[2]:
-        gb = g2.sum(0)
+        gb = rows.sum(0)
     return gx, gw, gb
 
 

@@ -392,8 +392,7 @@ logaddexp2 = binary(
 
 
 def _xlogy(x, y):
-    product = x * np.log(y)
-    return np.where((x == 0) & (y == y), 0, product).astype(product.dtype)
+    return np.where((x == 0) & (y == y), 0, x * np.log(y)).astype(x.dtype)
 
 
 xlogy = binary(

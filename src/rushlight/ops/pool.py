@@ -215,6 +215,25 @@ def _max_pool_taps_native(xp, x, window):
     return out, taps
 
 
+def _halves(window: Window) -> bool:
+    """Whether a window is the most frequent one: 2x2 with stride 2."""
+    return window == ((2, 2), (2, 2), (0, 0), (1, 1), False)
+
+
+@max_pool_taps.kernel(
+    "cpu",
+    when=lambda x, window: _halves(window)
+    and x.dtype is native.float32
+    and x.flags.c_contiguous
+    and x.size > 0,
+)
+def _max_pool_taps_planar(xp, x, window):
+    shape = (*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2)
+    out, taps = np.empty(shape, x.dtype), np.empty(shape, np.uint8)
+    native.extension.max_pool_2x2(x, out, taps)
+    return out, taps
+
+
 @max_pool_taps.vjp
 def _max_pool_taps_vjp(gradients, taps, input_shape, window):
     g = gradients[0]
@@ -263,6 +282,19 @@ def _max_pool_gradient_native(xp, g, taps, size, window):
     taps = native.plane_order(taps)
     gx = native.empty_in_order_of(taps, (*g.shape[:2], *size), g.dtype)
     native.extension.max_pool_backward(native.in_order_of(g, taps), taps, gx, *window[:4])
+    return gx
+
+
+@max_pool_gradient.kernel(
+    "cpu",
+    when=lambda g, taps, size, window: _halves(window)
+    and g.dtype is native.float32
+    and taps.flags.c_contiguous
+    and g.size > 0,
+)
+def _max_pool_gradient_planar(xp, g, taps, size, window):
+    gx = np.empty((*g.shape[:2], *size), g.dtype)
+    native.extension.max_pool_2x2_backward(np.ascontiguousarray(g), taps, gx)
     return gx
 
 

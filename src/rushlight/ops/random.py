@@ -9,28 +9,26 @@ import numpy as np
 from .. import devices
 from .. import dtypes
 from ..autograd.modes import state
-from ..autograd.views import advance, check_writable, history, rewrite
+from ..autograd.views import advance, history
 from ..backend import random_streams as streams
 from ..primitive import exported
 from ..random import engine_of
 from ..tensor import MetaArray, Tensor, settle, values_of, wrap
 from .convert import as_dtype
-from .creation import _in_order_of, new_leaf, placed_array, write_out
+from .creation import in_order_of, new_leaf, placed_array, write_out
 from .view import sizes_of
 
 
 def _filled_in_place(x: Tensor, generator: Any, fill: Any) -> Tensor:
     """Overwrites ``x`` with ``fill(engine, array, in_memory_order)``; no gradient flows through."""
-    recorded = state.grad and history(x) is not None
-    if recorded:
-        check_writable(x)
     if type(x._array) is MetaArray:
         return x
+    if state.grad and history(x) is not None:
+        # The old values count no more: as an op, that is a fill.
+        x.zero_()
     settle(x)
     fill(engine_of(generator), x._array, not x._array.flags.c_contiguous)
     advance(x)
-    if recorded:
-        rewrite(x, None)
     x._origin = None
     return x
 
@@ -122,7 +120,7 @@ def _new_random(name: str, fill: Any, doc: str) -> None:
         pin_memory: bool = False, memory_format: Any = None, generator: Any = None,
     ) -> Tensor:  # fmt: skip
         made = new_leaf(
-            lambda shape, d: _in_order_of(input, np.empty, shape, d), input._array.shape,
+            lambda shape, d: in_order_of(input, np.empty, shape, d), input._array.shape,
             input.dtype if dtype is None else dtype, input.device if device is None else device, False,
         )  # fmt: skip
         if type(made._array) is not MetaArray:

@@ -10,8 +10,9 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject, result_type
 from ..return_types import named
 from ..tensor import Tensor, values_of, wrap
-from .creation import as_tensor
 from .gather import gather
+from .index import check_known
+from .values import as_tensor
 from .view import wrap_dim
 
 _Histogram = named("histogram", "hist", "bin_edges")
@@ -24,16 +25,10 @@ def _results(values: np.ndarray, inverse: np.ndarray, counts: np.ndarray) -> tup
     return values, inverse.astype(np.int64), counts.astype(np.int64)
 
 
-def _unknown_size(name: str, x: Tensor) -> None:
-    """Refuses a tensor without values where the result's shape depends on them."""
-    if x.is_meta:
-        raise NotImplementedError(f"{name}: the shape of the result depends on the values, and meta has none")
-
-
 @primitive(outputs=("values", "inverse", "counts"), differentiable=0, checks="failure")
 def _unique(input: Tensor, dim: int | None) -> tuple[Spec, Spec, Spec]:
     """`unique` in order, with everything it can return."""
-    _unknown_size("unique", input)
+    check_known("unique", input)
     values, inverse, counts = _unique_kernel(np, input._array, dim)
     return tuple([Spec(a.shape, dtypes.of_numpy(a.dtype)) for a in (values, inverse, counts)])
 
@@ -95,7 +90,7 @@ def unique(
 @primitive(outputs=("values", "inverse", "counts"), differentiable=0, checks="failure")
 def _unique_consecutive(input: Tensor, dim: int | None) -> tuple[Spec, Spec, Spec]:
     """`unique_consecutive` with everything it can return."""
-    _unknown_size("unique_consecutive", input)
+    check_known("unique_consecutive", input)
     arrays = _unique_consecutive_kernel(np, input._array, dim)
     return tuple([Spec(a.shape, dtypes.of_numpy(a.dtype)) for a in arrays])
 
@@ -171,7 +166,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     >>> rushlight.bincount(rushlight.tensor([0, 2, 2]))
     tensor([1, 0, 2])
     """
-    _unknown_size("bincount", input)
+    check_known("bincount", input)
     array = input._array
     if input.dtype.rank != dtypes.INTEGRAL:
         raise NotImplementedError(f'"bincount_cpu" not implemented for \'{input.dtype.legacy}\': expected integers')

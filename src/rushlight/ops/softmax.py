@@ -35,9 +35,7 @@ def _checked(name: str, input: Tensor, dim: int) -> Spec:
 def _shifted(x: np.ndarray, dim: int) -> np.ndarray:
     """``x`` minus its largest element along ``dim``, in float32 or wider, so that no exponential overflows."""
     x = x.astype(np.float32) if x.dtype.itemsize == 2 else x
-    if not x.ndim or not x.shape[dim]:
-        return x - x
-    return x - np.maximum.reduce(x, dim, keepdims=True)
+    return x - np.maximum.reduce(x, dim, keepdims=True) if x.ndim else x - x
 
 
 def _total(x: np.ndarray, dim: int) -> np.ndarray:
@@ -54,6 +52,8 @@ def _softmax(input: Tensor, dim: int) -> Spec:
 def _softmax_kernel(xp, x, dim):
     if x.dtype.kind not in "fV":
         raise TypeError("only floating-point numbers have a softmax")
+    if not x.size:
+        return x.copy()
     e = xp.exp(_shifted(x, dim))
     return (e / _total(e, dim)).astype(x.dtype, copy=False)
 
@@ -139,6 +139,8 @@ def _log_softmax(input: Tensor, dim: int) -> Spec:
 def _log_softmax_kernel(xp, x, dim):
     if x.dtype.kind not in "fV":
         raise TypeError("only floating-point numbers have a softmax")
+    if not x.size:
+        return x.copy()
     shifted = _shifted(x, dim)
     return (shifted - xp.log(_total(xp.exp(shifted), dim))).astype(x.dtype, copy=False)
 

@@ -10,8 +10,9 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, like, primitive, reject
 from ..tensor import Tensor
 from .convert import as_dtype
-from .creation import placed_array, write_out
+from .creation import write_out
 from .part import diagonal
+from .values import placed_array
 from .view import wrap_dim
 
 

@@ -205,7 +205,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
         settle(input)
         if type(input._array) is not MetaArray and viewed(input._array, shape) is None:
-            return _view(input.contiguous(), shape)
+            return not_a_view(_view(input.contiguous(), shape))
     return _view(input, shape)
 
 
@@ -388,7 +388,15 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 def _matrix_transposed(self: Tensor) -> Tensor:
-    """The last two dimensions swapped."""
+    """The last two dimensions swapped.
+
+    Raises:
+        RuntimeError: there are fewer than two.
+    """
+    if self._array.ndim < 2:
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {self._array.ndim}-D tensor."
+        )
     return transpose(self, -2, -1)
 
 
@@ -396,7 +404,7 @@ Tensor.T = property(_reversed)
 Tensor.mT = property(_matrix_transposed)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", names=("moveaxis",))
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places; the rest keep their order.
 
@@ -497,13 +505,15 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, other._array.shape)
 
 
-@exported("torch")
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    """`Tensor.expand` as a function."""
-    return expand(input, size)
+@exported("torch", "Tensor")
+def broadcast_to(input: Tensor, *size: Any) -> Tensor:
+    """`Tensor.expand` as a function.
 
-
-Tensor.broadcast_to = broadcast_to
+    >>> rushlight.broadcast_to(rushlight.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return expand(input, sizes_of("broadcast_to", size))
 
 
 @exported("torch")

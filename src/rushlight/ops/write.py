@@ -17,11 +17,11 @@ from .convert import cast_array
 from .family import broadcast
 from .part import whole
 
-_LIMITS = {
+LIMITS = {
     d: (np.iinfo(d.numpy).min, np.iinfo(d.numpy).max) for d in dtypes.ALL if d.rank == dtypes.INTEGRAL
 }
 # A negative number counts as the bits of its absolute value.
-_LIMITS[dtypes.uint8] = (-255, 255)
+LIMITS[dtypes.uint8] = (-255, 255)
 _LARGEST = {d: dtypes.finfo(d).max for d in dtypes.ALL if d.rank >= dtypes.FLOATING}
 
 
@@ -43,7 +43,7 @@ def element(value: Any, dtype: dtypes.dtype) -> Any:
     if dtype.rank == dtypes.BOOLEAN:
         return bool(value)
     if dtype.rank == dtypes.INTEGRAL:
-        low, high = _LIMITS[dtype]
+        low, high = LIMITS[dtype]
         if not low <= value <= high:
             raise _overflow(value, dtype)
         return int(value) & 255 if dtype is dtypes.uint8 else int(value)
@@ -243,14 +243,15 @@ def _masked_fill_oracle(x, mask, value):
 
 @_masked_fill.samples
 def _masked_fill_samples(make):
-    yield call(make(3, 4), make(3, 4, dtype=dtypes.bool_), 2.5)
-    yield call(make(3, 4), make(4, dtype=dtypes.bool_), make(()))
-    yield call(make(4), make(3, 1, dtype=dtypes.bool_), -1.0)
+    rows, columns = (wrap(np.array(m)) for m in ([[True], [False], [True]], [False, True, True, False]))
+    yield call(make(3, 4), rows | columns, 2.5)
+    yield call(make(3, 4), columns, make(()))
+    yield call(make(4), rows, -1.0)
 
 
 @_masked_fill.rejects
 def _masked_fill_rejects(make):
-    mask = make(3, dtype=dtypes.bool_)
+    mask = wrap(np.array([True, False, True]))
     yield reject(RuntimeError, "only supports boolean masks", make(3), make(3, dtype=dtypes.int64), 1.0)
     yield reject(RuntimeError, "0-dimensional value tensor", make(3), mask, make(3))
     yield reject(RuntimeError, "must match the size of tensor b (3)", make(4), mask, 1.0)

@@ -391,7 +391,9 @@ class Optimizer:
         """Calls ``hook(optimizer, args, kwargs)`` after ``step``."""
         return _keep(self._optimizer_step_post_hooks, hook)
 
-    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    def register_state_dict_pre_hook(
+        self, hook: Callable, prepend: bool = False
+    ) -> RemovableHandle:
         """Calls ``hook(optimizer)`` before ``state_dict``; ``prepend`` runs it before the others."""
         return _keep(self._optimizer_state_dict_pre_hooks, hook, prepend)
 

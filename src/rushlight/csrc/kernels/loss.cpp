@@ -36,7 +36,7 @@ struct CrossEntropy {
     RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t item,
                          int64_t valid) {
         alignas(64) T largest[L], sum[L], weighted[L] = {};
-        exponentials(x, out, task.n, stride, lanes, largest, sum);
+        exponentials<L>(x, out, task.n, stride, lanes, largest, sum);
         if (out) {
             alignas(64) T factor[L];
 #pragma omp simd
@@ -49,13 +49,14 @@ struct CrossEntropy {
         }
 #pragma omp simd
         for (int l = 0; l < lanes; ++l) sum[l] = log_of(sum[l]);
-        if (task.smoothing != T(0)) {
-            for (int64_t j = 0; j < task.n; ++j) {
-                const T w = task.weight ? task.weight[j] : T(1);
-                const T *x_j = x + j * stride;
-#pragma omp simd
-                for (int l = 0; l < lanes; ++l) weighted[l] += w * (x_j[l] - largest[l]);
-            }
+        if (task.smoothing != T(0) && task.weight) {
+            const T *weight = task.weight;
+            sums_of_lanes<L>(task.n, lanes, weighted, [&](int64_t j, int l) {
+                return weight[j] * (x[j * stride + l] - largest[l]);
+            });
+        } else if (task.smoothing != T(0)) {
+            sums_of_lanes<L>(task.n, lanes, weighted,
+                             [&](int64_t j, int l) { return x[j * stride + l] - largest[l]; });
         }
         for (int64_t l = 0; l < valid; ++l)
             add(item + l, x + l, stride, largest[l], sum[l], weighted[l]);

@@ -19,8 +19,7 @@ RL_INLINE void map(const T *x, const T *y, T *out, int64_t n, F f) {
     for (int64_t i = 0; i < n; ++i) out[i] = f(x[i], y[i]);
 }
 
-// --- formulas used by more than one operation
-// -------------------------------------------------------------------------
+// --- formulas used by more than one operation ---------------------------------------------------
 
 struct Normal {
     float density, cumulative;
@@ -86,7 +85,7 @@ struct Exponent {
 RL_INLINE float power(float x, const Exponent &e) {
     const double magnitude = exp_of(e.p * log_of(abs_of(double(x))));
     const double y = from_bits(bits_of(magnitude) | (bits_of(double(x)) & e.sign));
-    return float(x < 0.0f ? y + e.of_negative : y);
+    return float(x < 0.0f && x > -__builtin_inff() ? y + e.of_negative : y);
 }
 
 void power_loop(const float *x, float *out, int64_t n, double p) {
@@ -104,6 +103,7 @@ void power_loop(const double *x, double *out, int64_t n, double p) {
 
 template <typename T>
 void pow_map(const T *x, T *out, int64_t n, T p) {
+    if (p == T(0)) return map(x, out, n, [](T) { return T(1); });
     if (p == T(2)) return map(x, out, n, [](T v) { return v * v; });
     if (p == T(3)) return map(x, out, n, [](T v) { return v * v * v; });
     if (p == T(0.5)) return map(x, out, n, [](T v) { return sqrt_of(v); });
@@ -134,8 +134,7 @@ void pow_backward(const T *g, const T *x, T *out, int64_t n, T p) {
     power_backward_loop(g, x, out, n, double(p));
 }
 
-// --- one input
-// --------------------------------------------------------------------------------------------------------
+// --- one input ----------------------------------------------------------------------------------
 
 template <typename T>
 void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
@@ -182,8 +181,7 @@ void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
     }
 }
 
-// --- two inputs
-// -------------------------------------------------------------------------------------------------------
+// --- two inputs ---------------------------------------------------------------------------------
 
 // The arithmetic ones, which also take a number or one value per channel as y. Comparisons are
 // turned so that a NaN on either side comes through.
@@ -234,7 +232,8 @@ void backward(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b) {
         case Binary::gelu_tanh_backward:
             return map(x, y, out, n, [](T g, T v) {
                 const T s = gelu_tanh_gate(v);
-                const T slope = T(1.5957691216057307117) + T(0.21406418863999) * v * v;
+                const T slope =
+                    T(1.5957691216057307117) + T(1.5957691216057307117 * 3 * 0.044715) * v * v;
                 return g * (s + v * (s * (T(1) - s) * slope));
             });
         case Binary::mish_backward:
@@ -308,8 +307,7 @@ void binary_channel(Binary op, const T *x, const T *y, T *out, int64_t rows, int
     });
 }
 
-// --- three inputs, masks
-// ----------------------------------------------------------------------------------------------
+// --- three inputs, masks ------------------------------------------------------------------------
 
 template <typename T>
 void ternary(Ternary op, const T *x, const T *y, const T *z, T *out, int64_t n, T a) {

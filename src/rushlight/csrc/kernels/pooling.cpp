@@ -111,8 +111,7 @@ RL_INLINE void over_taps(const Window &w, const F &f) {
     over_taps(w, w.count[0], w.count[1], w.count[2], f);
 }
 
-// --- maximum
-// ----------------------------------------------------------------------------------------------------------
+// --- maximum ------------------------------------------------------------------------------------
 
 struct NoIndex {};
 
@@ -321,8 +320,7 @@ int64_t max_scatter(const PoolTask &task, const T *g, const void *index, T *out,
     return -1;
 }
 
-// --- average
-// ----------------------------------------------------------------------------------------------------------
+// --- average ------------------------------------------------------------------------------------
 
 template <int V, typename T>
 __attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out, int64_t begin,

@@ -13,7 +13,7 @@ struct Softmax {
     RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t,
                          int64_t) {
         alignas(64) T largest[L], sum[L];
-        exponentials(x, out, n, stride, lanes, largest, sum);
+        exponentials<L>(x, out, n, stride, lanes, largest, sum);
         for (int l = 0; l < lanes; ++l) sum[l] = T(1) / sum[l];
         for (int64_t j = 0; j < n; ++j) {
             T *out_j = out + j * stride;
@@ -44,7 +44,7 @@ struct LogSoftmax {
     RL_MEMBER void lanes(const T *x, const T *, T *out, int64_t stride, int lanes, int64_t,
                          int64_t) {
         alignas(64) T largest[L], sum[L];
-        exponentials<T>(x, nullptr, n, stride, lanes, largest, sum);
+        exponentials<L, T>(x, nullptr, n, stride, lanes, largest, sum);
 #pragma omp simd
         for (int l = 0; l < lanes; ++l) sum[l] = log_of(sum[l]);
         for (int64_t j = 0; j < n; ++j) {
@@ -78,12 +78,10 @@ struct SoftmaxBackward {
     template <int L>
     RL_MEMBER void lanes(const T *g, const T *probs, T *out, int64_t stride, int lanes, int64_t,
                          int64_t) {
-        alignas(64) T dot[L] = {};
-        for (int64_t j = 0; j < n; ++j) {
-            const T *g_j = g + j * stride, *probs_j = probs + j * stride;
-#pragma omp simd
-            for (int l = 0; l < lanes; ++l) dot[l] += g_j[l] * probs_j[l];
-        }
+        alignas(64) T dot[L];
+        sums_of_lanes<L>(n, lanes, dot, [=](int64_t j, int l) {
+            return g[j * stride + l] * probs[j * stride + l];
+        });
         for (int64_t j = 0; j < n; ++j) {
             const T *g_j = g + j * stride, *probs_j = probs + j * stride;
             T *out_j = out + j * stride;
@@ -110,12 +108,8 @@ struct LogSoftmaxBackward {
     template <int L>
     RL_MEMBER void lanes(const T *g, const T *log_probs, T *out, int64_t stride, int lanes, int64_t,
                          int64_t) {
-        alignas(64) T sum[L] = {};
-        for (int64_t j = 0; j < n; ++j) {
-            const T *g_j = g + j * stride;
-#pragma omp simd
-            for (int l = 0; l < lanes; ++l) sum[l] += g_j[l];
-        }
+        alignas(64) T sum[L];
+        sums_of_lanes<L>(n, lanes, sum, [=](int64_t j, int l) { return g[j * stride + l]; });
         for (int64_t j = 0; j < n; ++j) {
             const T *g_j = g + j * stride, *log_probs_j = log_probs + j * stride;
             T *out_j = out + j * stride;

@@ -77,39 +77,50 @@ RL_INLINE void over_items(Op &op, const T *a, const T *b, T *out, int64_t n, int
     }
 }
 
+// For each lane the sum over all classes j of f(j, lane): sums of blocks are added up, which loses
+// fewer digits than one long sum.
+template <int L, typename T, typename F>
+RL_INLINE void sums_of_lanes(int64_t n, int lanes, T *sum, const F &f) {
+    constexpr int64_t block = 64;
+#pragma omp simd
+    for (int l = 0; l < lanes; ++l) sum[l] = T(0);
+    for (int64_t begin = 0; begin < n; begin += block) {
+        const int64_t end = begin + block < n ? begin + block : n;
+        alignas(64) T some[L];
+#pragma omp simd
+        for (int l = 0; l < lanes; ++l) some[l] = T(0);
+        for (int64_t j = begin; j < end; ++j) {
+#pragma omp simd
+            for (int l = 0; l < lanes; ++l) some[l] += f(j, l);
+        }
+#pragma omp simd
+        for (int l = 0; l < lanes; ++l) sum[l] += some[l];
+    }
+}
+
 // For each lane the largest value, and the sum of exp(x - largest), which is also stored in out
 // unless that is null.
-template <typename T>
+template <int L, typename T>
 RL_INLINE void exponentials(const T *x, T *out, int64_t n, int64_t stride, int lanes, T *largest,
                             T *sum) {
 #pragma omp simd
-    for (int l = 0; l < lanes; ++l) {
-        largest[l] = x[l];
-        sum[l] = T(0);
-    }
+    for (int l = 0; l < lanes; ++l) largest[l] = x[l];
     for (int64_t j = 1; j < n; ++j) {
         const T *x_j = x + j * stride;
 #pragma omp simd
         for (int l = 0; l < lanes; ++l) largest[l] = x_j[l] > largest[l] ? x_j[l] : largest[l];
     }
     if (out) {
-        for (int64_t j = 0; j < n; ++j) {
-            const T *x_j = x + j * stride;
-            T *out_j = out + j * stride;
-#pragma omp simd
-            for (int l = 0; l < lanes; ++l) {
-                const T e = exp_of_nonpositive(x_j[l] - largest[l]);
-                out_j[l] = e;
-                sum[l] += e;
-            }
-        }
+        sums_of_lanes<L>(n, lanes, sum, [=](int64_t j, int l) {
+            const T e = exp_of_nonpositive(x[j * stride + l] - largest[l]);
+            out[j * stride + l] = e;
+            return e;
+        });
         return;
     }
-    for (int64_t j = 0; j < n; ++j) {
-        const T *x_j = x + j * stride;
-#pragma omp simd
-        for (int l = 0; l < lanes; ++l) sum[l] += exp_of_nonpositive(x_j[l] - largest[l]);
-    }
+    sums_of_lanes<L>(n, lanes, sum, [=](int64_t j, int l) {
+        return exp_of_nonpositive(x[j * stride + l] - largest[l]);
+    });
 }
 
 // Rows have more than 16 classes. What is left after whole vectors is done by one more vector over

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.views import history
 from ...dtypes import float64
 from ...ops.creation import as_tensor, tensor
 from ...ops.join import stack
-from ...tensor import Tensor
+from ...tensor import Tensor, wrap
 
 # NumPy values of these kinds (text, bytes, objects, records) have no tensor.
 _KINDS_WITHOUT_TENSOR = "SUOV"
@@ -50,19 +51,15 @@ def _collate(batch: Any, place: str) -> Any:
     if isinstance(first, Tensor):
         return _stacked(batch, place)
     if isinstance(first, np.ndarray):
-        return _stacked([_tensor_of(x, i, place) for i, x in enumerate(batch)], place)
+        return _stacked_arrays(batch, place)
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, np.generic):
         if first.dtype.kind in _KINDS_WITHOUT_TENSOR + "Mm":
             raise _no_batch(type(first), 0, place)
-        return as_tensor(batch)
-    if isinstance(first, float):
-        _check_numbers(batch, place)
-        return tensor(batch, dtype=float64)
-    if isinstance(first, int):
-        _check_numbers(batch, place)
-        return tensor(batch)
+        return as_tensor(np.array(batch) if len(set(map(type, batch))) == 1 else batch)
+    if isinstance(first, (float, int)):
+        return _tensor_of_numbers(batch, first, place)
     if isinstance(first, Mapping):
         return _collated_mapping(batch, first, place)
     if isinstance(first, Sequence):
@@ -71,6 +68,10 @@ def _collate(batch: Any, place: str) -> Any:
 
 
 def _stacked(batch: Sequence[Tensor], place: str) -> Tensor:
+    if {Tensor}.issuperset(map(type, batch)) and type(batch) is not Tensor:
+        arrays = [x._array for x in batch if history(x) is None and not x._private]
+        if len(arrays) == len(batch) and type(arrays[0]) is np.ndarray and _are_alike(arrays):
+            return wrap(_one_array(arrays))
     shape = batch[0].shape
     for i, x in enumerate(batch):
         if not isinstance(x, Tensor):
@@ -87,53 +88,98 @@ def _stacked(batch: Sequence[Tensor], place: str) -> Tensor:
     return stack(batch, 0)
 
 
-def _tensor_of(x: Any, i: int, place: str) -> Tensor:
+def _stacked_arrays(batch: Sequence[Any], place: str) -> Tensor:
+    if {np.ndarray}.issuperset(map(type, batch)) and _are_alike(batch):
+        _check_dtype(batch[0], 0, place)
+        # as_tensor of an empty array refuses the dtypes that tensors do not have.
+        as_tensor(np.empty(0, batch[0].dtype))
+        return wrap(_one_array(batch))
+    tensors = []
+    for i, x in enumerate(batch):
+        _check_dtype(x, i, place)
+        tensors.append(as_tensor(x))
+    return _stacked(tensors, place)
+
+
+def _check_dtype(x: Any, i: int, place: str) -> None:
     if isinstance(x, np.ndarray) and x.dtype.kind in _KINDS_WITHOUT_TENSOR:
         raise _no_batch(x.dtype, i, place)
-    return as_tensor(x)
 
 
-def _check_numbers(batch: Sequence[Any], place: str) -> None:
-    if {float, int, bool}.issuperset(map(type, batch)):
-        return
+def _are_alike(arrays: Sequence[np.ndarray]) -> bool:
+    """Whether all have one shape and dtype."""
+    dtype, shape = arrays[0].dtype, arrays[0].shape
+    return all([x.dtype is dtype and x.shape == shape for x in arrays])
+
+
+def _one_array(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays of one shape and dtype along a new first dimension, in C order."""
+    shape = arrays[0].shape
+    out = np.empty((len(arrays), *shape), arrays[0].dtype)
+    if shape:
+        # concatenate costs a third of stack, which makes a view of each array first.
+        np.concatenate(arrays, out=out.reshape(len(arrays) * shape[0], *shape[1:]))
+    else:
+        out[:] = arrays
+    return out
+
+
+def _tensor_of_numbers(batch: Sequence[Any], first: float | int, place: str) -> Tensor:
+    kinds = set(map(type, batch))
+    if kinds == {float}:
+        return wrap(np.array(batch, np.float64))
+    if kinds == {int}:
+        try:
+            return wrap(np.array(batch, np.int64))
+        except OverflowError:
+            return tensor(batch)
     for i, x in enumerate(batch):
         if not isinstance(x, (float, int, np.number, np.bool_, Tensor)):
             raise TypeError(
                 f"default_collate: sample 0 of the batch has a number{_at(place)}, "
                 f"but sample {i} has {type(x).__name__}; make them alike in the dataset"
             )
+    return tensor(batch, dtype=float64) if isinstance(first, float) else tensor(batch)
 
 
 def _collated_mapping(batch: Sequence[Any], first: Mapping, place: str) -> Any:
+    _check_kind(batch, first, Mapping, place)
     columns = {}
     for key in first:
+        column = []
         for i, sample in enumerate(batch):
-            if not isinstance(sample, Mapping):
-                raise TypeError(
-                    f"default_collate: sample 0 of the batch is a {type(first).__name__}{_at(place)}, "
-                    f"but sample {i} is {type(sample).__name__}; make them alike in the dataset"
-                )
-            if key not in sample:
-                raise KeyError(key, f"sample {i} of the batch lacks this key, sample 0 has it")
-        columns[key] = _collate([sample[key] for sample in batch], f"{place}[{key!r}]")
+            try:
+                column.append(sample[key])
+            except KeyError:
+                text = f"sample {i} of the batch lacks this key, sample 0 has it"
+                raise KeyError(key, text) from None
+        columns[key] = _collate(column, f"{place}[{key!r}]")
     return _rebuilt_mapping(first, columns)
 
 
 def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str) -> Any:
+    _check_kind(batch, first, Sequence, place)
+    lengths = list(map(len, batch))
+    if lengths.count(lengths[0]) != len(lengths):
+        i = next(i for i, length in enumerate(lengths) if length != lengths[0])
+        raise RuntimeError(
+            "each element in list of batch should be of equal size: sample 0 of the batch has "
+            f"{lengths[0]} elements{_at(place)}, sample {i} has {lengths[i]}; make the lengths "
+            "equal in the dataset, or pass a collate_fn"
+        )
+    columns = [_collate(c, f"{place}[{k}]") for k, c in enumerate(zip(*batch, strict=True))]
+    return _rebuilt_sequence(first, columns)
+
+
+def _check_kind(batch: Sequence[Any], first: Any, kind: type, place: str) -> None:
     for i, sample in enumerate(batch):
-        if not isinstance(sample, Sequence) or isinstance(sample, (str, bytes)):
+        if type(sample) is type(first):
+            continue
+        if not isinstance(sample, kind) or isinstance(sample, (str, bytes)):
             raise TypeError(
                 f"default_collate: sample 0 of the batch is a {type(first).__name__}{_at(place)}, "
                 f"but sample {i} is {type(sample).__name__}; make them alike in the dataset"
             )
-        if len(sample) != len(first):
-            raise RuntimeError(
-                "each element in list of batch should be of equal size: sample 0 of the batch has "
-                f"{len(first)} elements{_at(place)}, sample {i} has {len(sample)}; make the lengths "
-                "equal in the dataset, or pass a collate_fn"
-            )
-    columns = [_collate(column, f"{place}[{k}]") for k, column in enumerate(zip(*batch))]
-    return _rebuilt_sequence(first, columns)
 
 
 def default_convert(data: Any) -> Any:
@@ -142,7 +188,7 @@ def default_convert(data: Any) -> Any:
     What ``DataLoader`` does to each sample with ``batch_size=None`` if it is given no ``collate_fn``.
 
     >>> default_convert({"x": np.array([1.5, 2.5]), "name": "a"})
-    {'x': tensor([1.5000, 2.5000], dtype=rushlight.float64), 'name': 'a'}
+    {'x': tensor([1.5000, 2.5000], dtype=torch.float64), 'name': 'a'}
     """
     if isinstance(data, (Tensor, str, bytes)):
         return data

@@ -67,6 +67,7 @@ class DataLoader(Generic[T_co]):
         ValueError: options exclude each other, or have values out of range.
         TypeError: ``multiprocessing_context`` is neither a context nor a name.
 
+    >>> from rushlight.utils.data import TensorDataset
     >>> data = TensorDataset(rushlight.arange(5), rushlight.arange(5) * 10)
     >>> for x, y in DataLoader(data, batch_size=2):
     ...     print(x, y)

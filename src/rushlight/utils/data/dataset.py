@@ -125,8 +125,11 @@ class StackDataset(Dataset):
     def __getitems__(self, indices: Sequence[Any]) -> list:
         if isinstance(self.datasets, dict):
             columns = [_samples_of(dataset, indices) for dataset in self.datasets.values()]
-            return [dict(zip(self.datasets, row)) for row in zip(*columns)]
-        return list(zip(*[_samples_of(dataset, indices) for dataset in self.datasets]))
+            return [
+                dict(zip(self.datasets, row, strict=True)) for row in zip(*columns, strict=True)
+            ]
+        columns = [_samples_of(dataset, indices) for dataset in self.datasets]
+        return list(zip(*columns, strict=True))
 
     def __len__(self) -> int:
         return self._length

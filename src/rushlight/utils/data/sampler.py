@@ -122,7 +122,7 @@ class RandomSampler(Sampler[int]):
         """The indices of a pass in int64 arrays, each drawn when it is asked for."""
         n = len(self.data_source)
         if self.generator is None:
-            engine = streams.Engine(engine_of(None).next64() & (2**63 - 1))
+            engine = streams.Engine(engine_of(None).next64())
         else:
             engine = engine_of(self.generator)
         if self.replacement:
