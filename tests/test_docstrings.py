@@ -1,33 +1,53 @@
-"""Every example in a docstring runs and prints what it says."""
+"""The example in every docstring runs and prints what it says."""
 
-import builtins
 import doctest
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
 
 import rushlight
+from rushlight.primitive import EXPORTS, PRIMITIVES
 
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(rushlight.__path__, "rushlight.")
-    if not module.name.endswith(("__main__", "_native"))
-)
+OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 
 
-PUBLIC = {name: value for name, value in vars(rushlight).items() if not hasattr(builtins, name)}
+def modules():
+    for found in pkgutil.walk_packages(rushlight.__path__, "rushlight."):
+        if found.name.split(".")[-1] not in ("__main__", "_native"):
+            yield found.name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def run(tests, scope):
+    runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)
+    text = []
+    for test in tests:
+        test.globs.update(scope)
+        runner.run(test, out=text.append)
+    assert runner.failures == 0, "".join(text)
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_module(name):
     module = importlib.import_module(name)
-    # Examples name what users import: the public names, and those of the module itself.
-    names = {**PUBLIC, **vars(module), "rushlight": rushlight, "torch": rushlight}
-    examples = doctest.DocTestFinder(exclude_empty=True).find(module, globs=names)
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    with rushlight.random.fork_rng():
-        for example in examples:
-            rushlight.manual_seed(0)
-            runner.run(example)
-    assert runner.failures == 0
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    scope = {**vars(module), "rushlight": rushlight, "np": np}
+    rushlight.manual_seed(0)
+    run(finder.find(module, name, globs=scope), scope)
+
+
+@pytest.mark.parametrize("name", [n for n, op in PRIMITIVES.items() if ">>>" in op.declared.__doc__])
+def test_op(name):
+    """Ops live in scopes of their own, where doctest does not look."""
+    declared = PRIMITIVES[name].declared
+    scope = {**vars(importlib.import_module(declared.__module__)), "rushlight": rushlight, "np": np}
+    rushlight.manual_seed(0)
+    run([doctest.DocTestParser().get_doctest(declared.__doc__, scope, name, None, 0)], scope)
+
+
+@pytest.mark.parametrize(
+    "place, name", [(p, n) for p in ("torch", "nn.functional") for n in sorted(EXPORTS[p])]
+)
+def test_exported_op_says_what_it_does(place, name):
+    assert EXPORTS[place][name].__doc__

@@ -75,7 +75,7 @@ def test_the_table_is_aligned(report):
         report.summarise(row([[100e-3], [50e-3]], label="b")),
     ]
     assert report.table(rows, ["ours", "peer"]).splitlines() == [
-        "             ours     peer  peer / ours  lowest - highest",
+        "              ours     peer  peer / ours  lowest - highest",
         "long name  1.00 ms  2.00 ms         2.00       2.00 - 2.00",
         "b           100 ms  50.0 ms         0.50       0.50 - 0.50",
     ]

@@ -17,6 +17,7 @@ from . import (  # noqa: F401 - in an order in which each finds what it composes
     creation,
     alter,
     attributes,
+    taking,
     index,
     gather,
     scatter,

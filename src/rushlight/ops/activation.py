@@ -16,13 +16,13 @@ from .choice import clamp, where
 from .family import (
     COMPACT,
     Elementwise,
-    FloatingOnly,
     computed_wide,
     constant,
     declared,
     fast_unary,
     floating_only,
     gradient,
+    no_complex,
     plain_kernel,
     unary,
 )
@@ -45,7 +45,7 @@ def _activation(
     samples: Sequence[tuple[float, float]] = ((0.0, 0.0),),
     opcode: str | None = None,
     whole: bool = False,
-    check: Callable | None = None,
+    check: tuple[Callable, ...] = (),
     node_name: str | None = None,
 ) -> Callable:
     """Declares ``f(input, alpha, beta)`` on floating elements, with two numbers as settings.
@@ -56,20 +56,19 @@ def _activation(
         samples: the settings of its samples.
         opcode: the extension's loop for dense float32 arrays.
         whole: integers are taken too.
-        check: refuses other tensors that the kernel cannot compute.
+        check: what else refuses tensors.
     """
 
     def rule(input: Tensor, alpha: float = 0.0, beta: float = 0.0) -> Spec:
-        if check is not None:
-            check(input)
+        op.check_operands(input)
         return Spec(input._array.shape, input.dtype)
 
     doc = f"`{name.strip('_')}` with its settings."
-    kind, promote = (Elementwise, None) if whole else (FloatingOnly, "float")
-    op = kind(
-        declared(name, doc, rule, _HERE), (), promote=promote, checks="always" if check else "failure",
-        inplace=True, node_name=node_name,
+    op = Elementwise(
+        declared(name, doc, rule, _HERE), (), promote=None if whole else "float",
+        checks="always" if whole else "failure", inplace=True, node_name=node_name,
     )  # fmt: skip
+    op.checks_of_operands = (no_complex, *check) if whole else (floating_only,)
     plain_kernel(op.function, computed_wide(kernel))
     if opcode is not None:
         code, loop, empty_like = native.extension.UNARY[opcode], native.extension.unary, np.empty_like
@@ -111,12 +110,14 @@ def _applied(function: Callable, inplace: bool, input: Tensor, *settings: Any) -
 # ---- relu and its kin -------------------------------------------------------------------------------
 
 
-def _no_bools(input: Tensor) -> None:
+def _no_bools(name: str, input: Tensor) -> None:
     if input.dtype is dtypes.bool_:
         raise RuntimeError("Boolean inputs not supported for relu")
 
 
 def _relu_kernel(x):
+    if x.dtype.kind in "bc":
+        raise TypeError("neither bools nor complex numbers")
     return np.maximum(x, constant(0, x.dtype))
 
 
@@ -131,7 +132,7 @@ _relu_gradient = gradient(
 )  # fmt: skip
 _relu = unary(
     "relu", _relu_kernel, "The larger of each element and 0.", vjp=lambda g, out: _relu_gradient(g, out),
-    oracle=lambda x: (x + np.abs(x)) / 2, promote=None, check=_no_bools,
+    oracle=lambda x: (x + np.abs(x)) / 2, promote=None, check=(_no_bools, no_complex),
     example="[-1.0, 2.0] -> [0., 2.]", module=_HERE,
 )  # fmt: skip
 fast_unary(_relu, "relu", COMPACT)
@@ -239,7 +240,7 @@ _hardtanh_gradient = gradient(
 )  # fmt: skip
 
 
-def _no_bool_limits(input: Tensor) -> None:
+def _no_bool_limits(name: str, input: Tensor) -> None:
     if input.dtype is dtypes.bool_:
         raise RuntimeError("Bool inputs not supported for hardtanh")
 
@@ -247,7 +248,7 @@ def _no_bool_limits(input: Tensor) -> None:
 _hardtanh = _activation(
     "_hardtanh", lambda x, low, high: np.minimum(np.maximum(x, constant(low, x.dtype)), constant(high, x.dtype)),
     _hardtanh_gradient, lambda x, low=0.0, high=0.0: np.clip(x, low, high), ((-0.7, 0.9), (0.0, 1.0)), "clamp",
-    whole=True, check=_no_bool_limits,
+    whole=True, check=(_no_bool_limits,),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import native
-from ..primitive import Spec, call, exported, primitive, reject, result_type
+from ..primitive import Number, Spec, call, exported, fit_number, primitive, reject, result_type
 from ..tensor import Tensor
 from .choice import where
 from .family import (
@@ -17,6 +17,9 @@ from .family import (
     computed_wide,
     conj,
     fast_binary,
+    floating_only,
+    no_bool,
+    no_complex,
     plain_kernel,
     reflected,
     unary,
@@ -30,8 +33,8 @@ _HERE = __name__
 # ---- sums and differences ---------------------------------------------------------------------------
 
 
-def _no_bools(input: Any, other: Any) -> None:
-    for x in (input, other):
+def _no_bools(name: str, *operands: Any) -> None:
+    for x in operands:
         if isinstance(x, (bool, np.bool_)) or (isinstance(x, Tensor) and x.dtype is dtypes.bool_):
             raise RuntimeError(
                 "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
@@ -99,13 +102,15 @@ def _scaled(run: Any, input: Any, other: Any, alpha: Any) -> Tensor:
     found = result_type(input, other)
     if isinstance(alpha, bool) and found is not dtypes.bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if isinstance(alpha, float) and found.rank < dtypes.FLOATING:
+    if isinstance(alpha, (float, complex)) and found.rank < dtypes.FLOATING:
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
         )
+    if isinstance(alpha, complex) and not found.is_complex:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
     if not isinstance(other, Tensor):
         return (_add.op.inplace if run is _add_scaled.op.inplace else _add)(input, other * alpha)
-    return run(input, other, alpha)
+    return run(input, other, fit_number(alpha, found))
 
 
 @exported("torch", "Tensor")
@@ -123,7 +128,7 @@ def add(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None)
     >>> rushlight.add(rushlight.tensor([1.0, 2.0]), rushlight.tensor([3.0, 4.0]), alpha=10)
     tensor([31., 42.])
     """
-    made = _add(input, other) if alpha == 1 else _scaled(_add_scaled, input, other, alpha)
+    made = _add(input, other) if alpha == 1 and alpha is not True else _scaled(_add_scaled, input, other, alpha)
     return made if out is None else write_out(out, made)
 
 
@@ -145,10 +150,10 @@ def sub(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None)
     >>> rushlight.sub(rushlight.tensor([1.0, 2.0]), 3)
     tensor([-2., -1.])
     """
-    if alpha == 1:
+    if alpha == 1 and alpha is not True:
         made = _sub(input, other)
     else:
-        _no_bools(input, other)
+        _no_bools("sub", input, other)
         made = _scaled(_add_scaled, input, other, -alpha)
     return made if out is None else write_out(out, made)
 
@@ -166,7 +171,7 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 @exported("Tensor")
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`add`, written into this tensor, which is returned."""
-    if alpha == 1:
+    if alpha == 1 and alpha is not True:
         return _add.op.inplace(self, other)
     return _scaled(_add_scaled.op.inplace, self, other, alpha)
 
@@ -174,9 +179,9 @@ def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 @exported("Tensor", names=("subtract_",))
 def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`sub`, written into this tensor, which is returned."""
-    if alpha == 1:
+    if alpha == 1 and alpha is not True:
         return _sub.op.inplace(self, other)
-    _no_bools(self, other)
+    _no_bools("sub", self, other)
     return _scaled(_add_scaled.op.inplace, self, other, -alpha)
 
 
@@ -206,7 +211,12 @@ _rdiv = binary(
 fast_binary(_rdiv, "rdiv")
 
 
+_REAL = (no_complex, no_bool)
+
+
 def _no_zero(x: np.ndarray, y: Any) -> None:
+    if x.dtype.kind in "bc":
+        raise TypeError("neither bools nor complex numbers are divided with rounding")
     if x.dtype.kind in "iu" and not np.all(y):
         raise ZeroDivisionError("ZeroDivisionError: an integer is divided by zero")
 
@@ -236,17 +246,20 @@ def _fmod(x, y):
 
 floor_divide = binary(
     "floor_divide", _floor_divide, "``input / other`` rounded down.\n\n    No gradient flows through it.",
-    oracle=lambda x, y: np.floor(x / y), example="[7, -7], 2 -> [ 3, -4]", domain=(0.5, 2.0), module=_HERE,
+    oracle=lambda x, y: np.floor(x / y), example="[7, -7], 2 -> [ 3, -4]", domain=(0.5, 2.0), check=_REAL,
+    module=_HERE,
 )  # fmt: skip
 
 _div_floor = binary(
     "_div_floor", _floor_divide, "``input / other`` rounded down.", vjp=(zero, zero), places=(),
-    oracle=lambda x, y: np.floor(x / y), domain=(0.5, 2.0), node_name="DivBackward1", module=_HERE,
+    oracle=lambda x, y: np.floor(x / y), domain=(0.5, 2.0), check=_REAL, node_name="DivBackward1",
+    module=_HERE,
 )  # fmt: skip
 
 _div_trunc = binary(
     "_div_trunc", _trunc_divide, "``input / other`` rounded towards zero.", vjp=(zero, zero), places=(),
-    oracle=lambda x, y: np.trunc(x / y), domain=(0.5, 2.0), node_name="DivBackward1", module=_HERE,
+    oracle=lambda x, y: np.trunc(x / y), domain=(0.5, 2.0), check=_REAL, node_name="DivBackward1",
+    module=_HERE,
 )  # fmt: skip
 
 _ROUNDINGS = {None: _div, "floor": _div_floor, "trunc": _div_trunc}
@@ -307,14 +320,16 @@ remainder = binary(
     "remainder", _remainder,
     "What is left of ``input`` when divided by ``other``, with the sign of ``other``, as Python's ``%``.",
     vjp=(lambda g: g, lambda g, input, other: -g * _div_floor(input, other)),
-    oracle=lambda x, y: x - y * np.floor(x / y), example="[7, -7], 4 -> [3, 1]", domain=(0.5, 2.0), module=_HERE,
+    oracle=lambda x, y: x - y * np.floor(x / y), example="[7, -7], 4 -> [3, 1]", domain=(0.5, 2.0), check=_REAL,
+    module=_HERE,
 )  # fmt: skip
 
 fmod = binary(
     "fmod", _fmod,
     "What is left of ``input`` when divided by ``other``, with the sign of ``input``, as C's ``fmod``.",
     vjp=(lambda g: g, lambda g, input, other: -g * _div_trunc(input, other)),
-    oracle=lambda x, y: x - y * np.trunc(x / y), example="[7, -7], 4 -> [ 3, -3]", domain=(0.5, 2.0), module=_HERE,
+    oracle=lambda x, y: x - y * np.trunc(x / y), example="[7, -7], 4 -> [ 3, -3]", domain=(0.5, 2.0), check=_REAL,
+    module=_HERE,
 )  # fmt: skip
 
 
@@ -322,6 +337,10 @@ fmod = binary(
 
 
 def _power(x, y):
+    if x.dtype.kind == "b":
+        if type(y) is np.ndarray:
+            raise TypeError("bools have no powers")
+        return x.copy() if y else np.ones_like(x)
     if type(y) is np.ndarray:
         if x.dtype.kind not in "iu":
             return np.power(x, y)
@@ -342,14 +361,14 @@ def _power(x, y):
     return np.power(x, y)
 
 
-def _power_checks(input: Any, other: Any) -> None:
-    if result_type(input, other) is dtypes.bool_:
+def _power_checks(name: str, input: Any, other: Any) -> None:
+    both = isinstance(input, Tensor) and isinstance(other, Tensor)
+    if both and result_type(input, other) is dtypes.bool_:
         raise NotImplementedError("\"pow\" not implemented for 'Bool': convert it with .int()")
-    if isinstance(input, Tensor) and not isinstance(other, Tensor):
-        if input.dtype.rank <= dtypes.INTEGRAL and isinstance(other, int) and other < 0:
-            raise RuntimeError(
-                "Integers to negative integer powers are not allowed: make the base floating with .float()"
-            )
+    if not both and isinstance(other, int) and other < 0 and input.dtype.rank <= dtypes.INTEGRAL:
+        raise RuntimeError(
+            "Integers to negative integer powers are not allowed: make the base floating with .float()"
+        )
 
 
 def _power_vjp_of_base(g, input, other):
@@ -424,7 +443,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
 # ---- signs ------------------------------------------------------------------------------------------
 
 
-def _negatable(input: Tensor) -> None:
+def _negatable(name: str, input: Tensor) -> None:
     if input.dtype is dtypes.bool_:
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a "
@@ -584,6 +603,62 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, 
 def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """`addcdiv`, written into this tensor, which is returned."""
     return _addcdiv.op.inplace(self, tensor1, tensor2, value)
+
+
+@primitive("torch", "Tensor", inplace=True, node_name="LerpBackward0")
+def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Spec:
+    """The point between ``input`` (weight 0) and ``end`` (weight 1).
+
+    Args:
+        input, end: shapes that broadcast, one floating dtype.
+        weight: a number, or a tensor of the same dtype that broadcasts.
+
+    Raises:
+        RuntimeError: the dtypes differ.
+        NotImplementedError: they are not floating.
+
+    >>> rushlight.lerp(rushlight.tensor([0.0, 10.0]), rushlight.tensor([10.0, 20.0]), 0.3)
+    tensor([ 3., 13.])
+    """
+    for name, x in (("end", end), ("weight", weight)):
+        if isinstance(x, Tensor) and x.dtype is not input.dtype:
+            raise RuntimeError(f"expected dtype {input.dtype} for `{name}` but got dtype {x.dtype}")
+    if input.dtype.rank < dtypes.FLOATING:
+        floating_only("lerp", input)
+    shape = broadcast(input._array.shape, end._array.shape)
+    return Spec(broadcast(shape, weight._array.shape) if isinstance(weight, Tensor) else shape, input.dtype)
+
+
+def _lerp(x, y, w):
+    # From the nearer end, so that weight 1 gives that end exactly.
+    if not isinstance(w, np.ndarray):
+        return x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1 - w)
+    return np.where(np.abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)).astype(x.dtype)
+
+
+plain_kernel(lerp, computed_wide(_lerp))
+lerp.vjp(
+    input=lambda g, weight: g * conj(1 - weight),
+    end=lambda g, weight: g * conj(weight),
+    weight=lambda g, input, end: g * conj(end - input),
+)
+
+
+@lerp.oracle
+def _lerp_oracle(x, y, w):
+    return x * (1 - w) + y * w
+
+
+@lerp.samples
+def _lerp_samples(make):
+    yield call(make(3, 4), make(3, 4), 0.3)
+    yield call(make(3, 1), make(4), 0.8)
+    yield call(make(3, 4), make(4), make(3, 4, low=0, high=1))
+
+
+@lerp.rejects
+def _lerp_rejects(make):
+    yield reject(RuntimeError, "expected dtype", make(3), make(3, dtype=dtypes.float16), 0.5)
 
 
 # ---- Python's operators -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, fit_number, like, primitive, reject, result_type
 from ..tensor import Tensor, wrap
-from .family import binary, broadcast, constant, gradient, write_out
+from .family import binary, broadcast, constant, gradient, no_bool, no_complex, refuse, write_out
 
 _HERE = __name__
 
@@ -136,10 +136,9 @@ Tensor.where = _where_method
 # ---- the larger and the smaller ---------------------------------------------------------------------
 
 
-def _no_complex(input: Any, other: Any) -> None:
-    for x in (input, other):
-        if isinstance(x, Tensor) and x.dtype.is_complex:
-            raise RuntimeError("maximum and minimum are not implemented for complex tensors, which have no order")
+def _no_complex(name: str, input: Any, other: Any) -> None:
+    if result_type(input, other).is_complex:
+        raise RuntimeError(f"{name} not implemented for complex tensors, which have no order")
 
 
 def _of_larger(g, input, other):
@@ -183,6 +182,10 @@ fmin = binary(
     oracle=lambda x, y: (x + y - abs(x - y)) / 2, check=_no_complex, inplace=False,
     example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]", module=_HERE,
 )  # fmt: skip
+
+
+for _function in (maximum, minimum, fmax, fmin):
+    refuse(_function, "c")
 
 
 # ---- limits -----------------------------------------------------------------------------------------
@@ -250,9 +253,11 @@ def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
     low, high = (x.item() if isinstance(x, (np.number, np.bool_)) else x for x in (low, high))
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         return _limited_by_tensors(input, low, high)
+    from .write import element
+
     target = result_type(input, *[x for x in (low, high) if x is not None])
-    if target.is_complex:
-        raise NotImplementedError("clamp is not supported for complex types")
+    no_complex("clamp", input)
+    no_bool("clamp", input, *[x for x in (low, high) if x is not None])
     inplace = run is not _clamp
     if target is not input.dtype:
         if inplace:
@@ -260,10 +265,7 @@ def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
                 f"result type {target.legacy} can't be cast to the desired output type {input.dtype.legacy}"
             )
         input = input.to(target)
-    for x in (low, high):
-        if x is not None and target.rank == dtypes.INTEGRAL and fit_number(x, target) != int(x):
-            raise RuntimeError(f"value cannot be converted to type {target.name} without overflow: {x}")
-    return run(input, low, high)
+    return run(input, *[None if x is None else element(x, target) for x in (low, high)])
 
 
 _NUMBERS = frozenset((int, float))
@@ -276,8 +278,10 @@ def _limited_by_tensors(input: Tensor, low: Any, high: Any) -> Tensor:
                 "clamp() received an invalid combination of arguments: min and max must both be numbers or "
                 f"both tensors, but one is {type(x).__name__}; make it a tensor with torch.tensor(...)"
             )
-    given = [x for x in (low, high) if x is not None]
-    target = result_type(input, *given)
+    operands = [x for x in (input, low, high) if x is not None]
+    no_complex("clamp", *operands)
+    no_bool("clamp", *operands)
+    target = result_type(*operands)
     input, low, high = (x if x is None else x.to(target) for x in (input, low, high))
     return _clamp_tensors(input, low, high)
 

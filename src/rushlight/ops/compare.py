@@ -10,20 +10,15 @@ import numpy as np
 from .. import dtypes
 from ..primitive import exported
 from ..tensor import Tensor, values_of, wrap
-from .family import binary, no_bool, no_complex, reflected, unary
+from .family import binary, integral_only, no_bool, no_complex, reflected, refuse, unary
 
 _HERE = __name__
 
 
-def _ordered(name: str) -> Any:
-    return lambda input, other: no_complex(name, input, other)
-
-
 def _comparison(name: str, kernel: Any, what: str, example: str, names: tuple[str, ...] = ()) -> Any:
-    ordered = name not in ("eq", "ne")
     return binary(
         name, kernel, f"Where ``input {what} other``, as bools.", dtype=dtypes.bool_, names=names,
-        check=_ordered(name) if ordered else None, example=f"[1, 2, 3], 2 -> {example}",
+        check=() if what in ("==", "!=") else no_complex, example=f"[1, 2, 3], 2 -> {example}",
         oracle=lambda x, y: kernel(np.broadcast_arrays(x, y)[0] - y, 0), module=_HERE,
     )  # fmt: skip
 
@@ -34,6 +29,9 @@ lt = _comparison("lt", np.less, "<", "[ True, False, False]", ("less",))
 le = _comparison("le", np.less_equal, "<=", "[ True,  True, False]", ("less_equal",))
 gt = _comparison("gt", np.greater, ">", "[False, False,  True]", ("greater",))
 ge = _comparison("ge", np.greater_equal, ">=", "[False,  True,  True]", ("greater_equal",))
+
+for _function in (lt, le, gt, ge):
+    refuse(_function, "c")
 
 Tensor.__eq__ = eq.op.as_operator()
 Tensor.__ne__ = ne.op.as_operator()
@@ -66,21 +64,6 @@ logical_not = unary(
 # ---- logic on bits ----------------------------------------------------------------------------------
 
 
-def _integral(name: str) -> Any:
-    def check(*operands: Any) -> None:
-        if name.endswith("shift"):
-            no_bool(name, *operands)
-        for x in operands:
-            floating = x.dtype.rank >= dtypes.FLOATING if isinstance(x, Tensor) else isinstance(x, (float, complex))
-            if floating:
-                kind = x.dtype.legacy if isinstance(x, Tensor) else type(x).__name__
-                raise NotImplementedError(
-                    f"\"{name}_cpu\" not implemented for '{kind}': expected integers or bools"
-                )
-
-    return check
-
-
 def _left_shift(x, y):
     if x.dtype.kind == "b":
         raise TypeError("bools have no places")
@@ -93,9 +76,10 @@ def _right_shift(x, y):
     return np.right_shift(x, y)
 
 
-def _bits(name: str, kernel: Any, what: str, oracle: Any, example: str) -> Any:
+def _bits(name: str, kernel: Any, what: str, oracle: Any, example: str, check: Any = integral_only) -> Any:
     return binary(
-        name, kernel, what, check=_integral(name), example=example, of=dtypes.int64, domain=(0, 12), module=_HERE,
+        name, kernel, what, check=check, example=example, of=dtypes.int64,
+        domain=(0, 12), module=_HERE,
         oracle=np.vectorize(oracle, otypes=[np.int64]),
     )  # fmt: skip
 
@@ -114,15 +98,15 @@ bitwise_xor = _bits(
 )  # fmt: skip
 bitwise_left_shift = _bits(
     "bitwise_left_shift", _left_shift, "The bits of ``input`` moved up by ``other`` places.",
-    operator.lshift, "[1, 3], 2 -> [ 4, 12]",
+    operator.lshift, "[1, 3], 2 -> [ 4, 12]", (integral_only, no_bool),
 )  # fmt: skip
 bitwise_right_shift = _bits(
     "bitwise_right_shift", _right_shift, "The bits of ``input`` moved down by ``other`` places, keeping the sign.",
-    operator.rshift, "[8, -8], 2 -> [ 2, -2]",
+    operator.rshift, "[8, -8], 2 -> [ 2, -2]", (integral_only, no_bool),
 )  # fmt: skip
 bitwise_not = unary(
     "bitwise_not", np.invert, "Every bit turned over; for bools ``logical_not``.", promote=None,
-    check=_integral("bitwise_not"), oracle=lambda x: -x - 1, of=dtypes.int64, domain=(-9, 9),
+    check=integral_only, oracle=lambda x: -x - 1, of=dtypes.int64, domain=(-9, 9),
     example="[0, 5] -> [-1, -6]", module=_HERE,
 )  # fmt: skip
 
@@ -154,9 +138,14 @@ Tensor.__irshift__ = bitwise_right_shift.op.inplace
 # ---- what kind of number an element is --------------------------------------------------------------
 
 
-def _question(name: str, kernel: Any, what: str, oracle: Any, example: str) -> Any:
+def _real_infinite(name: str, input: Tensor) -> None:
+    if input.dtype.is_complex:
+        raise RuntimeError(f"{name} does not support complex inputs.")
+
+
+def _question(name: str, kernel: Any, what: str, oracle: Any, example: str, check: Any = ()) -> Any:
     return unary(
-        name, kernel, what, promote=None, dtype=lambda d: dtypes.bool_, oracle=oracle, inplace=False,
+        name, kernel, what, check=check, promote=None, dtype=lambda d: dtypes.bool_, oracle=oracle, inplace=False,
         example=f'[1.0, float("inf"), float("nan")] -> {example}', module=_HERE,
     )  # fmt: skip
 
@@ -170,11 +159,11 @@ isfinite = _question(
 )
 isposinf = _question(
     "isposinf", lambda x: np.equal(x, np.inf), "Where an element is positive infinity.",
-    lambda x: (x > 0) & np.isinf(x), "[False,  True, False]",
+    lambda x: (x > 0) & np.isinf(x), "[False,  True, False]", _real_infinite,
 )  # fmt: skip
 isneginf = _question(
     "isneginf", lambda x: np.equal(x, -np.inf), "Where an element is negative infinity.",
-    lambda x: (x < 0) & np.isinf(x), "[False, False, False]",
+    lambda x: (x < 0) & np.isinf(x), "[False, False, False]", _real_infinite,
 )  # fmt: skip
 isreal = _question(
     "isreal", lambda x: np.equal(x.imag, 0), "Where an element has no imaginary part.",
@@ -183,8 +172,11 @@ isreal = _question(
 signbit = _question(
     "signbit", lambda x: np.signbit(x) if x.dtype.kind in "fV" else np.less(x, 0),
     "Where the sign of an element is negative, that of -0.0 included.",
-    lambda x: np.copysign(1.0, x) < 0, "[False, False, False]",
+    lambda x: np.copysign(1.0, x) < 0, "[False, False, False]", no_complex,
 )  # fmt: skip
+
+for _function in (isposinf, isneginf, signbit):
+    refuse(_function, "c")
 
 
 # ---- whole tensors ----------------------------------------------------------------------------------

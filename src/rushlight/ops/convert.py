@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import devices
-from .. import dtypes
+from .. import devices, dtypes
 from ..memory import NAMES, channels_last, checked_format, contiguous_format, preserve_format
 from ..primitive import Spec, export, exported, like, primitive
 from ..tensor import MetaArray, Tensor, settle, wrap

@@ -64,40 +64,61 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return x._array.shape if isinstance(x, Tensor) else ()
 
 
-def floating_only(name: str, x: Tensor) -> None:
-    """Refuses a tensor that is neither floating nor complex, as PyTorch's kernels do.
+def floating_only(name: str, *operands: Any) -> None:
+    """Refuses operands whose common dtype is not floating, as PyTorch's kernels do.
 
     Raises:
         NotImplementedError: naming op and dtype.
     """
-    if x.dtype.rank < dtypes.FLOATING:
-        raise _not_for(name, x, "expected a floating-point tensor; convert it with .float()")
+    common = result_type(*operands)
+    if common.rank != dtypes.FLOATING:
+        raise _not_for(name, common, "expected floating-point numbers; convert with .float()")
 
 
 def no_complex(name: str, *operands: Any) -> None:
-    """Refuses complex tensors and numbers.
+    """Refuses complex operands.
 
     Raises:
         NotImplementedError: naming op and dtype.
     """
-    for x in operands:
-        if isinstance(x, Tensor) and x.dtype.is_complex:
-            raise _not_for(name, x, "complex numbers have no order; compare .abs() or .real")
+    common = result_type(*operands)
+    if common.is_complex:
+        raise _not_for(name, common, "expected real numbers; take .abs(), .real or .imag first")
 
 
 def no_bool(name: str, *operands: Any) -> None:
-    """Refuses bool tensors.
+    """Refuses operands that are all bools.
 
     Raises:
         NotImplementedError: naming op and dtype.
     """
-    for x in operands:
-        if isinstance(x, Tensor) and x.dtype is dtypes.bool_:
-            raise _not_for(name, x, "convert it with .int()")
+    common = result_type(*operands)
+    if common is dtypes.bool_:
+        raise _not_for(name, common, "convert with .int()")
 
 
-def _not_for(name: str, x: Tensor, cure: str) -> NotImplementedError:
-    return NotImplementedError(f"\"{name}_cpu\" not implemented for '{x.dtype.legacy}': {cure}")
+def integral_only(name: str, *operands: Any) -> None:
+    """Refuses operands whose common dtype is neither integral nor bool.
+
+    Raises:
+        NotImplementedError: naming op and dtype.
+    """
+    common = result_type(*operands)
+    if common.rank > dtypes.INTEGRAL:
+        raise _not_for(name, common, "expected integers")
+
+
+def _not_for(name: str, dtype: dtypes.dtype, cure: str) -> NotImplementedError:
+    return NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtype.legacy}': {cure}")
+
+
+def refuse(function: Callable, kinds: str) -> None:
+    """Makes an op whose kernel would take them refuse arrays of NumPy's ``kinds``; its checks then say why."""
+
+    def refused(*arrays: Any) -> None:
+        raise TypeError("the kernel does not take this dtype")
+
+    function.op.add_kernel("cpu", refused, when=f"{function.op.parameters[0]}.dtype.kind in {kinds!r}")
 
 
 def conj(x: Any) -> Any:
@@ -129,27 +150,35 @@ def computed_wide(kernel: Callable) -> Callable:
 
 
 class Elementwise(Primitive):
-    """A primitive that knows what a number beside a bfloat16 array does: NumPy answers in float32."""
+    """A primitive on elements that looks at its operands before they come to one dtype.
+
+    Attributes:
+        checks_of_operands: functions that get the op's name and the operands as the user gave them, and raise
+            for what the op does not take.
+    """
+
+    checks_of_operands: tuple[Callable, ...] = ()
+
+    def check_operands(self, *operands: Any) -> None:
+        """Raises for operands that the op does not take."""
+        for check in self.checks_of_operands:
+            check(self.name.strip("_"), *operands)
+
+    def _promoted(self, values: Sequence[Any]) -> list[Any]:
+        if self.checks_of_operands:
+            self.check_operands(*[values[i] for i in self._operands(values)])
+        return super()._promoted(values)
 
     def compute(self, values: Sequence[Any], out: np.ndarray | None = None) -> Any:
         arrays = [v._array for v in values if isinstance(v, Tensor)]
-        if len(arrays) == len(values) or not any(a.dtype == bfloat16 for a in arrays):
+        if len(arrays) == len(values) or not any([a.dtype == bfloat16 for a in arrays]):
             return super().compute(values, out)
+        # NumPy answers in float32 where a number stands beside bfloat16.
         result = np.asarray(super().compute(values))
         if out is not None:
             np.copyto(out, result, casting="unsafe")
             return out
         return result.astype(bfloat16) if result.dtype == np.float32 else result
-
-
-class FloatingOnly(Elementwise):
-    """A primitive that refuses integers, which others would compute in the default dtype."""
-
-    def _promoted(self, values: Sequence[Any]) -> list[Any]:
-        for value in values:
-            if isinstance(value, Tensor):
-                floating_only(self.name.strip("_"), value)
-        return list(values)
 
 
 def declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
@@ -199,9 +228,8 @@ def unary(
     domain: tuple[float, float] = (-2.0, 2.0),
     of: Any = None,
     promote: str | None = "float",
-    floating: bool = False,
     dtype: Callable | None = None,
-    check: Callable | None = None,
+    check: Callable | tuple[Callable, ...] = (),
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
@@ -220,30 +248,29 @@ def unary(
         domain: where samples lie.
         of: the dtype of samples where it is not the default one.
         promote: ``"float"`` computes integers in the default dtype; None keeps the dtype.
-        floating: integers are refused.
         dtype: the result's dtype from the computation's; None leaves it.
-        check: called with the tensor to refuse what the kernel cannot compute.
+        check: what refuses operands, as `floating_only` does; one function or several.
         names: other public names of the same op.
     """
 
     def rule(input: Tensor) -> Spec:
+        op.check_operands(input)
         found = input.dtype
         if promote == "float" and found.rank < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
-        if check is not None:
-            check(input)
         return Spec(input._array.shape, found if dtype is None else dtype(found))
 
+    floating = check is floating_only
     takes = "a floating dtype" if floating else "integers are computed in the default dtype"
     doc = documented(
         name, places, what,
         f"        input: any shape{'; ' + takes if promote else ''}.\n",
         "The shape of ``input``.", example,
     )  # fmt: skip
-    kind = FloatingOnly if floating else Elementwise
-    op = kind(
+    op = Elementwise(
         declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
+    op.checks_of_operands = check if isinstance(check, tuple) else (check,)
     _finish(op, kernel, vjp, oracle, places, names, inplace)
 
     @op.samples
@@ -273,9 +300,8 @@ def binary(
     domain: tuple[float, float] = (-2.0, 2.0),
     of: Any = None,
     promote: str | None = "same",
-    floating: bool = False,
     dtype: Any = None,
-    check: Callable | None = None,
+    check: Callable | tuple[Callable, ...] = (),
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
@@ -285,18 +311,17 @@ def binary(
     """Declares an op on pairs of elements of two tensors that broadcast, or of a tensor and a number.
 
     Args:
-        name, kernel, what, oracle, example, domain, of, floating, check, names: as for `unary`.
+        name, kernel, what, oracle, example, domain, of, check, names: as for `unary`.
         vjp: the gradients of both operands; the walk back sums them over broadcast dimensions.
         promote: ``"same"`` computes in the operands' common dtype; ``"float"`` in the default dtype for integers.
         dtype: the dtype of the result where it is not that of the computation.
     """
 
     def rule(input: Tensor | Number, other: Tensor | Number) -> Spec:
+        op.check_operands(input, other)
         found = result_type(input, other)
         if promote == "float" and found.rank < dtypes.FLOATING:
             found = dtypes.get_default_dtype()
-        if check is not None:
-            check(input, other)
         return Spec(broadcast(shape_of(input), shape_of(other)), found if dtype is None else dtype)
 
     doc = documented(
@@ -304,10 +329,10 @@ def binary(
         "        input: any shape.\n        other: a shape that broadcasts with it, or a number.\n",
         "The shape to which both broadcast.", example,
     )  # fmt: skip
-    kind = FloatingOnly if floating else Elementwise
-    op = kind(
+    op = Elementwise(
         declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
     )
+    op.checks_of_operands = check if isinstance(check, tuple) else (check,)
     _finish(op, kernel, vjp, oracle, places, names, inplace)
 
     @op.samples

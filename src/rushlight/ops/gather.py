@@ -10,7 +10,7 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of, wrap
 from .creation import write_out
-from .index import at_index, check_range
+from .taking import at_index, check_range
 from .view import broadcast_shapes, expand, not_a_view, reshape, wrap_dim
 
 
@@ -123,10 +123,14 @@ def _gather_samples(make):
 
 @gather_at.rejects
 def _gather_rejects(make):
-    yield reject(RuntimeError, "index 3 is out of bounds for dimension 1 with size 3", make(1, 3), 1, wrap(np.array([[3]])))
-    yield reject(RuntimeError, "index -1 is out of bounds", make(1, 3), 1, wrap(np.array([[-1]])))
-    yield reject(RuntimeError, "same number of dimensions", make(1, 3), 1, wrap(np.array([0])))
-    yield reject(RuntimeError, "Size does not match at dimension 0", make(1, 3), 1, wrap(np.array([[0], [0]])))
+    def index(values):
+        return wrap(np.array(values))
+
+    x = make(1, 3)
+    yield reject(RuntimeError, "index 3 is out of bounds for dimension 1 with size 3", x, 1, index([[3]]))
+    yield reject(RuntimeError, "index -1 is out of bounds", x, 1, index([[-1]]))
+    yield reject(RuntimeError, "same number of dimensions", x, 1, index([0]))
+    yield reject(RuntimeError, "Size does not match at dimension 0", x, 1, index([[0], [0]]))
 
 
 @primitive()

@@ -12,7 +12,7 @@ from ..primitive import Number, Spec, call, exported, primitive, reject
 from ..tensor import Tensor, wrap
 from .creation import write_out
 from .gather import check_index
-from .index import add_slices, at_index, at_mask, check_known, check_range, put_at, sample_mask
+from .taking import add_slices, at_index, at_mask, check_known, check_range, put_at, sample_mask
 from .view import broadcast_tensors, not_a_view, reshape, wrap_dim
 from .write import element, masked_fill
 
@@ -26,7 +26,7 @@ def _slices(dim: int, index: np.ndarray) -> tuple:
 def _check_slices(
     name: str, input: Tensor, source: Tensor, dim: int, index: Tensor, error: type
 ) -> None:
-    """Checks that ``source`` has one slice of ``input`` along ``dim`` for each index; ``error`` if an index is wrong."""
+    """Checks that ``source`` has one slice of ``input`` along ``dim`` for each index; ``error`` where one is wrong."""
     shape, found = input._array.shape, source._array.shape
     wanted = (*shape[:dim], index._array.size, *shape[dim + 1 :])
     if found != wanted:
@@ -121,6 +121,13 @@ def _index_copy_samples(make):
     yield call(make(2, 3), make(2, 2), 1, index)
 
 
+@_index_copy.rejects
+def _index_copy_rejects(make):
+    index = wrap(np.array([0, -1]))
+    yield reject(IndexError, "index -1 is out of bounds for dimension 0 with size 3", make(3), make(2), 0, index)
+    yield reject(RuntimeError, "need a source of shape [2, 2], but got [2, 1]", make(3, 2), make(2, 1), 0, index)
+
+
 @primitive(node_name="IndexFillBackward0")
 def _index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Spec:
     """`index_fill` with checked arguments."""
@@ -154,6 +161,11 @@ def _index_fill_samples(make):
     index = wrap(np.array([2, 0]))
     yield call(make(3, 4), 0, index, 1.5)
     yield call(make(2, 3), 1, index, make(()))
+
+
+@_index_fill.rejects
+def _index_fill_rejects(make):
+    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3), 0, wrap(np.array([3])), 1.0)
 
 
 def _arguments(name: str, x: Tensor, dim: int, index: Any) -> tuple[int, Tensor]:
@@ -372,6 +384,12 @@ def _masked_scatter_oracle(x, mask, source):
 def _masked_scatter_samples(make):
     yield call(make(3, 4), sample_mask(3, 4), make(12))
     yield call(make(5), sample_mask(5), make(3, 2))
+
+
+@_masked_scatter.rejects
+def _masked_scatter_rejects(make):
+    yield reject(RuntimeError, "elements where mask is True than source: 3 and 2", make(5), sample_mask(5), make(2))
+    yield reject(RuntimeError, "same dtypes", make(2), sample_mask(2), make(2, dtype=dtypes.int64))
 
 
 @exported("torch", "Tensor")

@@ -72,8 +72,8 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None, axis: int | No
     """Tensors one after another along a dimension that exists.
 
     Args:
-        tensors: a list or tuple of tensors, of equal shapes but for ``dim``; their dtypes are promoted. A tensor of shape
-            ``(0,)`` counts as nothing.
+        tensors: a list or tuple of tensors, of equal shapes but for ``dim``; their dtypes are promoted. A
+            tensor of shape ``(0,)`` counts as nothing.
 
     Raises:
         ValueError: the list is empty.

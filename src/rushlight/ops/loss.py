@@ -11,6 +11,7 @@ from ..autograd.modes import state
 from ..backend import native
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of, wrap
+from .activation import logsigmoid
 from .family import broadcast
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -526,7 +527,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
         return l1_loss(input, target, reduction=reduction)
     _values("smooth_l1_loss", input, target)
     d = (input - target).abs()
-    return _reduced((d < beta).where(d * d * (0.5 / beta), d - 0.5 * beta), reduction)
+    return _reduced((d * d * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction)
 
 
 @exported("nn.functional")
@@ -540,7 +541,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _values("huber_loss", input, target)
     d = (input - target).abs()
-    loss = (d < delta).where(d * d * 0.5, (d - 0.5 * delta) * delta)
+    loss = (d * d * 0.5).where(d < delta, (d - 0.5 * delta) * delta)
     if weight is not None:
         loss = loss * weight
         if reduction == "mean":
@@ -662,17 +663,8 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
         reduction = legacy_reduction(size_average, reduce)
     if target._array.shape != input._array.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    positive = logsigmoid_of(input)
+    positive = logsigmoid(input)
     if pos_weight is not None:
         positive = positive * ((pos_weight - 1) * target + 1)
     loss = (1 - target) * input - positive
     return _reduced(loss if weight is None else loss * weight, reduction)
-
-
-def logsigmoid_of(x: Tensor) -> Tensor:
-    """``log(sigmoid(x))``."""
-    from ..primitive import EXPORTS
-
-    return EXPORTS["nn.functional"]["logsigmoid"](x)
-
-

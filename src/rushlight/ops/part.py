@@ -484,16 +484,18 @@ def _as_strided_kernel(xp, x, size, stride, start, own):
 
 def _positions(size: tuple, stride: tuple, start: int) -> np.ndarray:
     """For each element of a strided tensor, how many elements after the start of memory it lies."""
-    return start + sum((i * s for i, s in zip(np.ogrid[tuple(map(slice, size))], stride)), np.zeros(size, np.int64))
+    grid = np.ogrid[tuple(map(slice, size))]
+    return start + sum((i * s for i, s in zip(grid, stride)), np.zeros(size, np.int64))
 
 
 @_as_strided.vjp
 def _as_strided_vjp(g, input_shape, size, stride, start, own):
-    from .index import at_index
+    from .taking import at_index
 
-    ends = [start] + [at + sum((n - 1) * s for n, s in zip(*v)) for at, v in ((0, (input_shape, own)), (start, (size, stride)))]
+    own_end = sum([(n - 1) * s for n, s in zip(input_shape, own)])
+    end = start + sum([(n - 1) * s for n, s in zip(size, stride)])
     low = min(0, start)
-    memory = g.new_zeros(max(ends) - low + 1)
+    memory = g.new_zeros(max(own_end, end, start) - low + 1)
     places = wrap(_positions(size, stride, start - low).reshape(-1))
     memory = memory.index_add(0, places, g.reshape(-1))
     places = _positions(input_shape, own, -low)

@@ -19,7 +19,10 @@ from .family import (
     fast_unary,
     floating_only,
     gradient,
+    integral_only,
     no_bool,
+    no_complex,
+    refuse,
     unary,
     write_out,
     zero,
@@ -133,7 +136,7 @@ def _sgn(x):
     return np.where(x == 0, 0, x / np.abs(x)).astype(x.dtype)
 
 
-def _sign_checks(input: Tensor) -> None:
+def _sign_checks(name: str, input: Tensor) -> None:
     if input.dtype.is_complex:
         raise NotImplementedError("torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
 
@@ -170,33 +173,46 @@ _abs_gradient = gradient(
 abs = unary(
     "abs", np.absolute, "The size of each element: ``-input`` where it is negative.",
     vjp=lambda g, input: _abs_gradient(g, input), oracle=math.fabs, promote=None, names=("absolute",),
-    dtype=lambda d: d.to_real(), check=lambda input: no_bool("abs", input),
+    dtype=lambda d: d.to_real(), check=no_bool,
     example="[3.0, -2.0] -> [3., 2.]", module=_HERE,
 )  # fmt: skip
 fast_unary(abs, "abs")
+refuse(abs, "b")
 Tensor.__abs__ = abs
+
+
+@exported("torch", "Tensor", names=("absolute_",))
+def abs_(input: Tensor) -> Tensor:
+    """`abs`, written into ``input``, which is returned."""
+    if input.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs.op.inplace(input)
+
 
 copysign = binary(
     "copysign", np.copysign, "The size of ``input`` with the sign of ``other``.", promote="float",
     vjp=(lambda g, input, other: g * where(input == 0, 0.0, copysign(input, other) / input), lambda g: zero(g)),
-    oracle=math.copysign, example="[3.0, -2.0], [-1.0, 1.0] -> [-3.,  2.]", module=_HERE,
+    oracle=math.copysign, check=no_complex, example="[3.0, -2.0], [-1.0, 1.0] -> [-3.,  2.]", module=_HERE,
 )  # fmt: skip
 
 
 # ---- rounding ---------------------------------------------------------------------------------------
 
 
+_REAL = (no_complex, no_bool)
+
+
 def _rounding(name: str, kernel: Any, what: str, oracle: Any, example: str, names: tuple[str, ...] = ()) -> Any:
     return unary(
         name, kernel, what, vjp=lambda g: zero(g), oracle=oracle, promote=None,
-        check=lambda input: no_bool(name, input), example=example, names=names, domain=(-3.0, 3.0), module=_HERE,
+        check=_REAL, example=example, names=names, domain=(-3.0, 3.0), module=_HERE,
     )  # fmt: skip
 
 
 def _by_rounding(function: Any) -> Any:
     def run(x):
-        if x.dtype.kind == "b":
-            raise TypeError("bools are not rounded")
+        if x.dtype.kind in "bc":
+            raise TypeError("neither bools nor complex numbers are rounded")
         return x.copy(order="K") if x.dtype.kind in "iu" else function(x)
 
     return run
@@ -217,7 +233,7 @@ trunc = _rounding(
 _round = unary(
     "_round", _by_rounding(np.rint), "The nearest whole number; of two, the even one.", vjp=lambda g: zero(g),
     oracle=np.vectorize(round, otypes=[np.float64]), promote=None, places=(), domain=(-3.0, 3.0),
-    check=lambda input: no_bool("round", input), node_name="RoundBackward0", module=_HERE,
+    check=_REAL, node_name="RoundBackward0", module=_HERE,
 )  # fmt: skip
 
 
@@ -250,7 +266,7 @@ def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
 
 frac = unary(
     "frac", lambda x: x - np.trunc(x), "What is behind the point, with the sign of the element.", vjp=lambda g: g,
-    oracle=lambda x: np.fmod(x, 1.0), floating=True, example="[1.5, -1.25] -> [ 0.5000, -0.2500]", module=_HERE,
+    oracle=lambda x: np.fmod(x, 1.0), check=floating_only, example="[1.5, -1.25] -> [ 0.5000, -0.2500]", module=_HERE,
 )  # fmt: skip
 
 
@@ -320,11 +336,11 @@ atan2 = binary(
         lambda g, input, other: g * other / (input * input + other * other),
         lambda g, input, other: g * -input / (input * input + other * other),
     ),
-    promote="float", oracle=math.atan2, domain=(0.5, 2.0), example="[1.0, -1.0], [1.0, -1.0] -> [ 0.7854, -2.3562]",
+    promote="float", oracle=math.atan2, check=no_complex, domain=(0.5, 2.0), example="[1.0, -1.0], [1.0, -1.0] -> [ 0.7854, -2.3562]",
     module=_HERE,
 )  # fmt: skip
 hypot = binary(
-    "hypot", np.hypot, "``sqrt(input**2 + other**2)`` without overflow on the way.", floating=True, promote="float",
+    "hypot", np.hypot, "``sqrt(input**2 + other**2)`` without overflow on the way.", check=floating_only, promote="float",
     vjp=(
         lambda g, input, other: g * (input / hypot(input, other)),
         lambda g, input, other: g * (other / hypot(input, other)),
@@ -368,20 +384,34 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     >>> rushlight.logit(rushlight.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
+    no_complex("logit", input)
+    if input.dtype.rank < dtypes.FLOATING:
+        input = input.to(dtypes.get_default_dtype())
     if eps is not None:
         input = input.clamp(eps, 1 - eps)
     made = log(input / (1 - input))
     return made if out is None else write_out(out, made)
 
 
+@exported("torch", "Tensor")
+def logit_(self: Tensor, eps: float | None = None) -> Tensor:
+    """`logit`, written into this tensor, which is returned."""
+    if self.dtype.rank < dtypes.FLOATING:
+        raise RuntimeError(
+            f"result type {dtypes.get_default_dtype().legacy} can't be cast to the desired output type "
+            f"{self.dtype.legacy}: logit_ writes into a tensor of {self.dtype}; use logit instead"
+        )
+    return self.copy_(logit(self.clone(), eps))
+
+
 logaddexp = binary(
-    "logaddexp", np.logaddexp, "``log(exp(input) + exp(other))`` without overflow on the way.", floating=True,
+    "logaddexp", np.logaddexp, "``log(exp(input) + exp(other))`` without overflow on the way.", check=floating_only,
     vjp=(lambda g, input, other: g * sigmoid(input - other), lambda g, input, other: g * sigmoid(other - input)),
     oracle=lambda x, y: np.log(np.exp(x) + np.exp(y)), inplace=False, promote="float",
     example="[0.0, 1.0], [0.0, 1.0] -> [0.6931, 1.6931]", module=_HERE,
 )  # fmt: skip
 logaddexp2 = binary(
-    "logaddexp2", np.logaddexp2, "``log2(2**input + 2**other)`` without overflow on the way.", floating=True,
+    "logaddexp2", np.logaddexp2, "``log2(2**input + 2**other)`` without overflow on the way.", check=floating_only,
     vjp=(
         lambda g, input, other: g * sigmoid((input - other) * _LN2),
         lambda g, input, other: g * sigmoid((other - input) * _LN2),
@@ -398,7 +428,7 @@ def _xlogy(x, y):
 xlogy = binary(
     "xlogy", _xlogy, "``input * log(other)``, and 0 where ``input`` is 0.", promote="float", domain=(0.5, 2.0),
     vjp=(lambda g, input, other: g * xlogy((input != 0).to(g.dtype), other), lambda g, input, other: g * input / other),
-    oracle=lambda x, y: np.log(y**x), example="[0.0, 2.0], [0.0, 3.0] -> [0.0000, 2.1972]", module=_HERE,
+    oracle=lambda x, y: np.log(y**x), check=no_complex, example="[0.0, 2.0], [0.0, 3.0] -> [0.0000, 2.1972]", module=_HERE,
 )  # fmt: skip
 
 
@@ -422,24 +452,23 @@ sinc = unary(
 # ---- the rest ---------------------------------------------------------------------------------------
 
 
-def _one_dtype(name: str) -> Any:
-    def check(input: Any, other: Any) -> None:
-        if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype is not other.dtype:
-            raise RuntimeError(f"{name} is not yet implemented for tensors with different dtypes: {input.dtype} and {other.dtype}")
-
-    return check
+def _one_dtype(name: str, input: Any, other: Any) -> None:
+    if isinstance(input, Tensor) and isinstance(other, Tensor) and input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{name} is not yet implemented for tensors with different dtypes: {input.dtype} and {other.dtype}"
+        )
 
 
 heaviside = binary(
     "heaviside", lambda x, y: np.where(x == 0, y, x > 0).astype(x.dtype),
     "0 where ``input`` is negative, ``other`` where it is 0, 1 where it is positive.", promote=None,
-    oracle=lambda x, y: np.where(x < 0, 0, np.where(x > 0, 1, y)), check=_one_dtype("heaviside"), checks="always",
+    oracle=lambda x, y: np.where(x < 0, 0, np.where(x > 0, 1, y)), check=_one_dtype, checks="always",
     example="[-1.0, 0.0, 2.0], [0.5, 0.5, 0.5] -> [0.0000, 0.5000, 1.0000]", module=_HERE,
 )  # fmt: skip
 
 nextafter = binary(
     "nextafter", np.nextafter, "The next floating-point number after ``input`` in the direction of ``other``.",
-    vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), floating=True, promote="float",
+    vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), check=floating_only, promote="float",
     oracle=lambda x, y: x + 0 * y, module=_HERE,
 )  # fmt: skip
 
@@ -455,20 +484,11 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return made if out is None else write_out(out, made)
 
 
-def _whole(name: str) -> Any:
-    def check(input: Any, other: Any) -> None:
-        for x in (input, other):
-            if isinstance(x, Tensor) and x.dtype.rank != dtypes.INTEGRAL:
-                raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{x.dtype.legacy}': expected integers")
-
-    return check
-
-
 gcd = binary(
-    "gcd", np.gcd, "The greatest common divisor.", check=_whole("gcd"), of=dtypes.int64, domain=(1, 30),
+    "gcd", np.gcd, "The greatest common divisor.", check=(integral_only, no_bool), of=dtypes.int64, domain=(1, 30),
     oracle=np.vectorize(math.gcd, otypes=[np.int64]), example="[12, 7], [18, 21] -> [6, 7]", module=_HERE,
 )  # fmt: skip
 lcm = binary(
-    "lcm", np.lcm, "The least common multiple.", check=_whole("lcm"), of=dtypes.int64, domain=(1, 30),
+    "lcm", np.lcm, "The least common multiple.", check=(integral_only, no_bool), of=dtypes.int64, domain=(1, 30),
     oracle=np.vectorize(math.lcm, otypes=[np.int64]), example="[12, 7], [18, 21] -> [36, 21]", module=_HERE,
 )  # fmt: skip

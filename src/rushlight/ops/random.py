@@ -204,7 +204,7 @@ def randperm(n: int, *, generator: Any = None, out: Tensor | None = None, dtype:
 
     >>> _ = rushlight.manual_seed(0)
     >>> rushlight.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")

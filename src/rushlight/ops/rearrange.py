@@ -11,9 +11,9 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, primitive
 from ..tensor import Tensor, values_of, wrap
 from .creation import write_out
-from .index import at_index
 from .join import cat, stack
 from .part import narrow, sliced
+from .taking import at_index
 from .view import expand, not_a_view, reshape, sizes_of, transpose, wrap_dim
 
 
@@ -76,6 +76,7 @@ def _repeat_samples(make):
     yield call(make(2, 3), (2, 1, 3))
     yield call(make(2, 3), (0, 1))
     yield call(make(()), (3,))
+    yield call(make(2, 3), (1, 1))
 
 
 @exported("torch", "Tensor")
@@ -97,8 +98,8 @@ def repeat_interleave(
     """Each slice of a dimension repeated.
 
     Args:
-        repeats: how often, one int for all or a tensor with one for each slice. Alone, as the first argument, it gives the
-            indices of the slices.
+        repeats: how often, one int for all or a tensor with one for each slice. Alone, as the first argument, it
+            gives the indices of the slices.
         dim: by default the tensor is flattened first.
 
     Raises:
@@ -449,8 +450,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     """The tensor cut along a dimension, as a tuple of views.
 
     Args:
-        indices_or_sections: how many pieces, of which the first are longer by one where they cannot be equal; or the places
-            of the cuts, as a tuple or a tensor.
+        indices_or_sections: how many pieces, of which the first are longer by one where they cannot be equal; or
+            the places of the cuts, as a tuple or a tensor.
 
     >>> rushlight.arange(5).tensor_split(2)
     (tensor([0, 1, 2]), tensor([3, 4]))

@@ -50,7 +50,8 @@ def _scatter_samples(make):
 
 @_scatter.rejects
 def _scatter_rejects(make):
-    yield reject(RuntimeError, "index 4 is out of bounds for dimension 1 with size 4", make(1, 4), make(1, 1), 1, wrap(np.array([[4]])))
+    index = wrap(np.array([[4]]))
+    yield reject(RuntimeError, "index 4 is out of bounds for dimension 1 with size 4", make(1, 4), make(1, 1), 1, index)
 
 
 @primitive(node_name="ScatterAddBackward0")
@@ -94,6 +95,9 @@ def _scatter_add_oracle(x, src, dim, index):
 def _scatter_add_samples(make):
     yield call(make(3, 5), make(2, 3), 0, wrap(np.array([[0, 2, 1], [0, 2, 0]])))
     yield call(make(2, 4), make(2, 2), 1, wrap(np.array([[3, 3], [0, 0]])))
+
+
+_scatter_add.rejects(_scatter_rejects)
 
 
 def _scatter_arguments(name: str, x: Tensor, dim: int, index: Any, src: Any) -> tuple[int, Tensor, Tensor]:

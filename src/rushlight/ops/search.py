@@ -11,7 +11,7 @@ from ..primitive import Spec, call, exported, primitive, reject, result_type
 from ..return_types import named
 from ..tensor import Tensor, values_of, wrap
 from .gather import gather
-from .index import check_known
+from .taking import check_known
 from .values import as_tensor
 from .view import wrap_dim
 
@@ -354,6 +354,11 @@ def _searchsorted_samples(make):
         yield call(sequence, wrap(np.array([[1.0, -1.0], [1.0, 5.0]])), right, dtypes.int32)
 
 
+@_searchsorted.rejects
+def _searchsorted_rejects(make):
+    yield reject(RuntimeError, "first N-1 dimensions", make(2, 3), make(3, 3), False, dtypes.int64)
+
+
 @exported("torch", "Tensor")
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False,
@@ -375,7 +380,7 @@ def searchsorted(
     if side is not None and side not in ("left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+        raise RuntimeError("torch.searchsorted(): side and right contradict each other: side='left' with right=True")
     if not isinstance(input, Tensor):
         input = wrap(np.asarray(input, sorted_sequence._array.dtype if isinstance(input, (int, bool)) else None))
     if sorter is not None:

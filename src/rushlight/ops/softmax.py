@@ -32,6 +32,11 @@ def _checked(name: str, input: Tensor, dim: int) -> Spec:
     return like(input)
 
 
+def _in_order(x: np.ndarray) -> np.ndarray:
+    """``x``, contiguous unless it is channels-last, which PyTorch keeps too."""
+    return x if x.flags.c_contiguous or (x.ndim > 2 and native.is_channels_last(x)) else np.ascontiguousarray(x)
+
+
 def _shifted(x: np.ndarray, dim: int) -> np.ndarray:
     """``x`` minus its largest element along ``dim``, in float32 or wider, so that no exponential overflows."""
     x = x.astype(np.float32) if x.dtype.itemsize == 2 else x
@@ -54,12 +59,13 @@ def _softmax_kernel(xp, x, dim):
         raise TypeError("only floating-point numbers have a softmax")
     if not x.size:
         return x.copy()
-    e = xp.exp(_shifted(x, dim))
+    e = xp.exp(_shifted(_in_order(x), dim))
     return (e / _total(e, dim)).astype(x.dtype, copy=False)
 
 
 @_softmax.kernel("cpu", when=_COMPACT)
 def _softmax_native(xp, x, dim):
+    x = _in_order(x)
     out = xp.empty_like(x)
     native.extension.softmax(x, out, dim)
     return out
@@ -141,12 +147,13 @@ def _log_softmax_kernel(xp, x, dim):
         raise TypeError("only floating-point numbers have a softmax")
     if not x.size:
         return x.copy()
-    shifted = _shifted(x, dim)
+    shifted = _shifted(_in_order(x), dim)
     return (shifted - xp.log(_total(xp.exp(shifted), dim))).astype(x.dtype, copy=False)
 
 
 @_log_softmax.kernel("cpu", when=_COMPACT)
 def _log_softmax_native(xp, x, dim):
+    x = _in_order(x)
     out = xp.empty_like(x)
     native.extension.log_softmax(x, out, dim)
     return out

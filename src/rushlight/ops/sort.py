@@ -218,7 +218,8 @@ def _kthvalue(input: Tensor, k: int, dim: int) -> tuple[Spec, Spec]:
     shape = input._array.shape
     if not 1 <= k <= shape[dim]:
         raise RuntimeError(
-            f"kthvalue(): selected number k out of range for dimension {dim}: k is {k}, and must lie in 1 to {shape[dim]}"
+            f"kthvalue(): selected number k out of range for dimension {dim}: "
+            f"k is {k}, and must lie in 1 to {shape[dim]}"
         )
     shape = (*shape[:dim], 1, *shape[dim + 1 :])
     return Spec(shape, input.dtype), Spec(shape, dtypes.int64)

@@ -185,6 +185,27 @@ def _view_dtype(xp, x, dtype):
     return x.view(dtype.numpy)
 
 
+@view_dtype.samples
+def _view_dtype_samples(make):
+    from ..dtypes import int32, int64
+
+    yield call(make(3, 4, dtype=int64), int32)
+    yield call(make(3, 4, dtype=int32), int64)
+
+
+@view_dtype.oracle
+def _view_dtype_oracle(x, dtype):
+    return np.frombuffer(x.tobytes(), dtype.numpy).reshape(*x.shape[:-1], -1)
+
+
+@view_dtype.rejects
+def _view_dtype_rejects(make):
+    from ..dtypes import int8, int64
+
+    yield reject(RuntimeError, "self.size(-1) must be divisible by 8", make(7, dtype=int8), int64)
+    yield reject(RuntimeError, "self.dim() cannot be 0", make((), dtype=int8), int64)
+
+
 @exported("torch", "Tensor")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The values in another shape: a view where memory allows, else a copy.
@@ -339,6 +360,15 @@ _transpose.kernel("cpu", "cuda")(_permute_kernel)
 @_transpose.vjp
 def _transpose_vjp(g, dims):
     return _transpose(g, dims)
+
+
+@_transpose.samples
+def _transpose_samples(make):
+    yield call(make(2, 3, 4), (2, 1, 0))
+    yield call(make(2, 3, 4), (1, 0, 2))
+
+
+_transpose.oracle(_permute_oracle)
 
 
 @primitive("torch", "Tensor", view=True, node_name="TBackward0")
@@ -557,6 +587,15 @@ def _reshaped_vjp(g, input_shape):
     return g.reshape(input_shape)
 
 
+@_reshaped.samples
+def _reshaped_samples(make):
+    yield call(make(1, 3, 1), (3,))
+    yield call(make(1, 1), ())
+
+
+_reshaped.oracle(_view_oracle)
+
+
 @exported("torch", "Tensor")
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Dimensions of length 1 taken away.
@@ -582,6 +621,13 @@ def _with_dim(input: Tensor, shape: tuple[int, ...]) -> Spec:
 
 _with_dim.kernel("cpu", "cuda")(_reshaped_kernel)
 _with_dim.vjp(_reshaped_vjp)
+_with_dim.oracle(_view_oracle)
+
+
+@_with_dim.samples
+def _with_dim_samples(make):
+    yield call(make(3, 4), (3, 1, 4))
+    yield call(make(()), (1,))
 
 
 @exported("torch", "Tensor")
