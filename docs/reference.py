@@ -22,6 +22,8 @@ def page_of(place: str) -> str:
     """The Markdown page of the ops that users find in ``place``."""
     lines = [f"# {place}", ""]
     for name, function in sorted(EXPORTS[place].items()):
+        if not callable(function) or isinstance(function, type):
+            continue
         lines += [f"## {name}{inspect.signature(function)}", "", inspect.getdoc(function), ""]
     return "\n".join(lines)
 
@@ -30,8 +32,12 @@ def switches() -> str:
     """The Markdown page of the environment variables that Rushlight reads."""
     lines = ["# Switches", "", "| variable | default | meaning |", "|---|---|---|"]
     for switch in SWITCHES:
-        choices = f" One of {', '.join(c or 'empty' for c in switch.choices)}." if switch.choices else ""
-        lines.append(f"| `{switch.name}` | {switch.default or 'empty'} | {switch.meaning}{choices} |")
+        choices = (
+            f" One of {', '.join(c or 'empty' for c in switch.choices)}." if switch.choices else ""
+        )
+        lines.append(
+            f"| `{switch.name}` | {switch.default or 'empty'} | {switch.meaning}{choices} |"
+        )
     return "\n".join([*lines, ""])
 
 

@@ -30,7 +30,10 @@ def test_calls_and_times_are_reported():
     text = io.StringIO()
     with debug(2, text):
         torch.ones(2) * torch.ones(2)
-    assert [line.split()[:2] for line in text.getvalue().splitlines()] == [["op", "calls"], ["mul", "1"]]
+    assert [line.split()[:2] for line in text.getvalue().splitlines()] == [
+        ["op", "calls"],
+        ["mul", "1"],
+    ]
 
 
 def test_the_chosen_kernel_is_shown():

@@ -37,7 +37,9 @@ def test_module(name):
     run(finder.find(module, name, globs=scope), scope)
 
 
-@pytest.mark.parametrize("name", [n for n, op in PRIMITIVES.items() if ">>>" in op.declared.__doc__])
+@pytest.mark.parametrize(
+    "name", [n for n, op in PRIMITIVES.items() if ">>>" in op.declared.__doc__]
+)
 def test_op(name):
     """Ops live in scopes of their own, where doctest does not look."""
     declared = PRIMITIVES[name].declared

@@ -31,7 +31,7 @@ class Maker:
     def __call__(self, *shape, low=-2.0, high=2.0, dtype=None):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
         values = self.draw.uniform(low, high, shape)
-        out = wrap(np.asarray(values).astype((dtype.numpy if dtype else np.dtype(self.dtype))))
+        out = wrap(np.asarray(values).astype(dtype.numpy if dtype else np.dtype(self.dtype)))
         if self.requires_grad and out.is_floating_point():
             out.requires_grad_()
         return out
@@ -132,7 +132,9 @@ def test_rule(op, i, dtype):
 SHAPED_BY_VALUES = {"at_mask", "_nonzero", "_unique", "_unique_consecutive", "bincount"}
 
 
-@pytest.mark.parametrize("op, i", [c for c in sample_cases() if c.values[0].name not in SHAPED_BY_VALUES])
+@pytest.mark.parametrize(
+    "op, i", [c for c in sample_cases() if c.values[0].name not in SHAPED_BY_VALUES]
+)
 def test_meta(op, i):
     """On the meta device the result has the rule's shape and dtype."""
     sample = samples_of(op)[i]
@@ -143,7 +145,11 @@ def test_meta(op, i):
             return [moved(x) for x in v]
         return wrap(MetaArray(v._array.shape, v._array.dtype)) if isinstance(v, Tensor) else v
 
-    on_meta = several(op.function(*[moved(v) for v in sample.args], **{k: moved(v) for k, v in sample.kwargs.items()}))
+    on_meta = several(
+        op.function(
+            *[moved(v) for v in sample.args], **{k: moved(v) for k, v in sample.kwargs.items()}
+        )
+    )
     assert [(tuple(x.shape), x.dtype, str(x.device)) for x in on_meta] == [
         (tuple(s.shape), s.dtype, "meta") for s in ruled
     ]
@@ -168,7 +174,10 @@ def as_function(op, sample, inputs):
                 return [replaced(x) for x in v]
             return given[places[id(v)]] if id(v) in places else v
 
-        answer = op.function(*[replaced(v) for v in sample.args], **{k: replaced(v) for k, v in sample.kwargs.items()})
+        answer = op.function(
+            *[replaced(v) for v in sample.args],
+            **{k: replaced(v) for k, v in sample.kwargs.items()},
+        )
         return tuple(reached(op, several(answer)))
 
     return function
@@ -193,7 +202,9 @@ def test_second_gradient(op, i):
 ABOUT_MEMORY = {"_view", "view_dtype", "_as_strided", "clone"}
 
 
-@pytest.mark.parametrize("op, i", [c for c in sample_cases() if c.values[0].name not in ABOUT_MEMORY])
+@pytest.mark.parametrize(
+    "op, i", [c for c in sample_cases() if c.values[0].name not in ABOUT_MEMORY]
+)
 def test_strided_input(op, i):
     """Inputs with gaps in memory, and with another order of dimensions, give the same answer."""
     sample = samples_of(op)[i]
@@ -214,7 +225,9 @@ def test_strided_input(op, i):
         return wrap(v._array.copy(order="F")) if isinstance(v, Tensor) else v
 
     for change in (gapped, turned):
-        answer = op.function(*[change(v) for v in sample.args], **{k: change(v) for k, v in sample.kwargs.items()})
+        answer = op.function(
+            *[change(v) for v in sample.args], **{k: change(v) for k, v in sample.kwargs.items()}
+        )
         for x, y in zip(several(answer), expected):
             np.testing.assert_allclose(as_arrays(x), y, rtol=1e-12, atol=1e-12)
 

@@ -8,9 +8,9 @@ from .backend import native as _native_backend
 
 _native_backend.start()
 
-from . import ops  # noqa: E402, F401 - declares every op
-from . import autograd, random  # noqa: E402
-from .autograd.modes import (  # noqa: E402
+from . import ops  # declares every op
+from . import autograd, random
+from .autograd.modes import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -18,8 +18,8 @@ from .autograd.modes import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
-from .devices import device, get_default_device, set_default_device  # noqa: E402
-from .dtypes import (  # noqa: E402
+from .devices import device, get_default_device, set_default_device
+from .dtypes import (
     dtype,
     finfo,
     get_default_dtype,
@@ -27,10 +27,10 @@ from .dtypes import (  # noqa: E402
     promote_types,
     set_default_dtype,
 )
-from .dtypes import ALIASES as _aliases  # noqa: E402
-from .dtypes import ALL as _dtypes  # noqa: E402
-from .dtypes import can_cast  # noqa: E402
-from .memory import (  # noqa: E402
+from .dtypes import ALIASES as _aliases
+from .dtypes import ALL as _dtypes
+from .dtypes import can_cast
+from .memory import (
     channels_last,
     channels_last_3d,
     contiguous_format,
@@ -39,10 +39,10 @@ from .memory import (  # noqa: E402
     preserve_format,
     strided,
 )
-from .primitive import EXPORTS as _exports  # noqa: E402
-from .primitive import result_type  # noqa: E402
-from .printing import set_printoptions  # noqa: E402
-from .random import (  # noqa: E402
+from .primitive import EXPORTS as _exports
+from .primitive import result_type
+from .printing import set_printoptions
+from .random import (
     Generator,
     default_generator,
     get_rng_state,
@@ -51,10 +51,10 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
-from .serialization import load, save  # noqa: E402
-from .size import Size  # noqa: E402
-from .tensor import Tensor  # noqa: E402
-from .threads import (  # noqa: E402
+from .serialization import load, save
+from .size import Size
+from .tensor import Tensor
+from .threads import (
     get_num_interop_threads,
     get_num_threads,
     set_num_interop_threads,
@@ -65,9 +65,9 @@ globals().update({d.name: d for d in _dtypes})
 globals().update(_aliases)
 globals().update(_exports["torch"])
 
-from . import backends, cuda, mps, nn, optim, serialization, testing, utils  # noqa: E402
-from . import debug as _debug  # noqa: E402
-from .version import __version__  # noqa: E402
+from . import backends, cuda, mps, nn, optim, serialization, testing, utils
+from . import debug as _debug
+from .version import __version__
 
 _debug.start()
 

@@ -89,7 +89,10 @@ class debug:
             entry[1] += took
         if self.level >= 3:
             kernel = op.choose(op.arrays(values)).name
-            print(f"{op.name}: {kernel}, {took * 1e6:.1f} us, {call_site()}", file=self.file or sys.stderr)
+            print(
+                f"{op.name}: {kernel}, {took * 1e6:.1f} us, {call_site()}",
+                file=self.file or sys.stderr,
+            )
         if _has_nan(answer) and not _has_nan(values):
             raise NotANumberError(
                 f"{op.name} gave NaN at {call_site()}, although its inputs have none: look at their range there (a logarithm "

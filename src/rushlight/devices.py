@@ -49,7 +49,9 @@ class device:
                 f"not {type.__class__.__name__}"
             )
         if name not in TYPES:
-            raise RuntimeError(f"Expected one of {', '.join(TYPES)} device type at start of device string: {type}")
+            raise RuntimeError(
+                f"Expected one of {', '.join(TYPES)} device type at start of device string: {type}"
+            )
         self = object.__new__(cls)
         self._type = name
         self._index = index
@@ -75,9 +77,7 @@ class device:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, device)
-            and other._type == self._type
-            and other._index == self._index
+            isinstance(other, device) and other._type == self._type and other._index == self._index
         )
 
     def __hash__(self) -> int:

@@ -218,7 +218,9 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = _default if type is None else type
         if not isinstance(type, dtype) or not (type.is_floating_point or type.is_complex):
-            raise TypeError(f"torch.finfo() requires a floating point input type, got {type}. Use torch.iinfo for integers.")
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type, got {type}. Use torch.iinfo for integers."
+            )
         type = type.to_real()
         limits = ml_dtypes.finfo(type.numpy)
         self.bits = type.itemsize * 8
@@ -246,7 +248,9 @@ class iinfo:
 
     def __init__(self, type: dtype):
         if not isinstance(type, dtype) or type.rank != INTEGRAL:
-            raise TypeError(f"torch.iinfo() requires an integer input type, got {type}. Use torch.finfo for floats.")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type, got {type}. Use torch.finfo for floats."
+            )
         limits = np.iinfo(type.numpy)
         self.bits = limits.bits
         self.max = int(limits.max)

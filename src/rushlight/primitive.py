@@ -30,8 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import config, road
-from . import dtypes
+from . import config, dtypes, road
 from .autograd.graph import Node, next_number
 from .autograd.modes import state
 from .autograd.views import View, advance, check_writable, history, rewrite
@@ -229,7 +228,9 @@ class Primitive:
         self.oracle_function: Callable | None = None
         self.sample_function: Callable | None = None
         self.reject_function: Callable | None = None
-        names = rule.__code__.co_varnames[: rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount]
+        names = rule.__code__.co_varnames[
+            : rule.__code__.co_argcount + rule.__code__.co_kwonlyargcount
+        ]
         self.parameters = names
         self.rule = rule
         if rule.__code__.co_kwonlyargcount:
@@ -267,7 +268,14 @@ class Primitive:
 
         return declare
 
-    def add_kernel(self, target: str, run: Callable, when: Any = None, writes: bool = False, name: str | None = None) -> None:
+    def add_kernel(
+        self,
+        target: str,
+        run: Callable,
+        when: Any = None,
+        writes: bool = False,
+        name: str | None = None,
+    ) -> None:
         """Adds a kernel that takes the arrays alone, as a NumPy ufunc does."""
         self.kernels[target].append(Kernel(run, when, False, writes, name or run.__name__))
 
@@ -439,7 +447,11 @@ class Primitive:
             if i in tensors:
                 if value._array.dtype is not target.numpy and value._array.dtype != target.numpy:
                     values[i] = value.to(target)
-            elif type(value) is bool or type(value) not in PLAIN_NUMBERS or target.rank != dtypes.FLOATING:
+            elif (
+                type(value) is bool
+                or type(value) not in PLAIN_NUMBERS
+                or target.rank != dtypes.FLOATING
+            ):
                 values[i] = fit_number(value, target)
         return values
 
@@ -455,7 +467,9 @@ class Primitive:
                     "move them with .to(device)"
                 )
             several = isinstance(specs, tuple) and not isinstance(specs, Spec)
-            arrays = [MetaArray(tuple(s.shape), s.dtype.numpy) for s in (specs if several else [specs])]
+            arrays = [
+                MetaArray(tuple(s.shape), s.dtype.numpy) for s in (specs if several else [specs])
+            ]
             return self.finish(tuple(arrays) if self.outputs else arrays[0], *values)
         if self.view:
             settle(values[0])
@@ -529,10 +543,16 @@ class Primitive:
         """
         if isinstance(error, RuntimeWarning):
             return self.compute(values)
-        self.rule(*self._checked(values))
+        try:
+            self.rule(*self._checked(values))
+        except Exception as wrong:
+            # The kernel's own words say nothing to the user.
+            raise wrong from None
         if isinstance(error, (IndexError, MemoryError)):
             raise error
-        raise RuntimeError(f"{self.name}: {error}") from error
+        raise RuntimeError(f"{self.name}: {error}") from (
+            None if isinstance(error, ValueError) else error
+        )
 
     # ---- in place ---------------------------------------------------------------------------------
 
@@ -550,7 +570,9 @@ class Primitive:
         inplace.__name__ = inplace.__qualname__ = name
         inplace.__module__ = self.declared.__module__
         inplace.__wrapped__ = self.declared
-        inplace.__doc__ = f"`{self.name}`, written into ``{self.parameters[0]}``, which is returned."
+        inplace.__doc__ = (
+            f"`{self.name}`, written into ``{self.parameters[0]}``, which is returned."
+        )
         inplace.op = self
         self.inplace = inplace
         export(inplace, self.places, name)
@@ -610,7 +632,6 @@ class Primitive:
             if isinstance(values[i], Tensor) and history(values[i]) is not None:
                 return array.copy(order="K")
         return array
-
 
 
 def _check_fits(name: str, x: Tensor, spec: Spec) -> None:

@@ -25,7 +25,9 @@ class Generator:
     def __init__(self, device: Any = "cpu"):
         place = devices.resolve(device)
         if place.type != "cpu":
-            raise RuntimeError(f"Device type {place.type} is not supported for torch.Generator() api.")
+            raise RuntimeError(
+                f"Device type {place.type} is not supported for torch.Generator() api."
+            )
         self.engine = streams.Engine(streams.DEFAULT_SEED)
 
     @property
@@ -111,7 +113,9 @@ def engine_of(generator: Generator | None) -> Any:
     if generator is None:
         return default_generator.engine
     if not isinstance(generator, Generator):
-        raise TypeError(f"generator must be a torch.Generator or None, not {type(generator).__name__}")
+        raise TypeError(
+            f"generator must be a torch.Generator or None, not {type(generator).__name__}"
+        )
     return generator.engine
 
 
@@ -157,7 +161,9 @@ class fork_rng:
         enabled: False does nothing.
     """
 
-    def __init__(self, devices: Any = None, enabled: bool = True, device_type: str = "cpu", **names: Any):
+    def __init__(
+        self, devices: Any = None, enabled: bool = True, device_type: str = "cpu", **names: Any
+    ):
         self.enabled = enabled
 
     def __enter__(self) -> None:

@@ -242,7 +242,9 @@ def _kept(op: Any) -> list[str]:
                 if name not in kept:
                     kept.append(name)
             elif name != "needs" and not (name[-6:] in ("_shape", "_dtype") and name[:-6] in known):
-                raise TypeError(f"the gradient of {op.name} names {name}, which the op does not have")
+                raise TypeError(
+                    f"the gradient of {op.name} names {name}, which the op does not have"
+                )
     return kept
 
 
@@ -318,9 +320,13 @@ def _kept_text(op: Any, name: str, place: dict[str, str], outputs: Sequence[str]
     if name in place:
         return f"Saved({place[name]}, {outputs.index(name)})"
     if name in op.kept_for:
-        return f"{name} if {' or '.join(f'{u}_node is not None' for u in op.kept_for[name])} else None"
+        return (
+            f"{name} if {' or '.join(f'{u}_node is not None' for u in op.kept_for[name])} else None"
+        )
     if isinstance(op.gradient, dict) and name in op.tensor_names:
-        users = [t for t, rule in op.gradient.items() if rule is not None and name in named_by(rule)]
+        users = [
+            t for t, rule in op.gradient.items() if rule is not None and name in named_by(rule)
+        ]
         if len(users) < sum(rule is not None for rule in op.gradient.values()):
             return f"{name} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
     return name
@@ -342,7 +348,11 @@ def _backward(op: Any, kept: Sequence[str]) -> list[str]:
         elif kinds[name] == TENSORS:
             lines += [f"check_versions(node, {i}, {name})"]
         elif kinds[name] != VALUE:
-            sure = kinds[name] == TENSOR and not isinstance(op.gradient, dict) and name not in op.kept_for
+            sure = (
+                kinds[name] == TENSOR
+                and not isinstance(op.gradient, dict)
+                and name not in op.kept_for
+            )
             guard = "" if sure else f"isinstance({name}, Tensor) and "
             lines += [
                 f"if {guard}{name}._counter is not None:",
@@ -371,4 +381,8 @@ def _backward(op: Any, kept: Sequence[str]) -> list[str]:
             answers.append(f"None if {edge_of[name]} is None else vjp[{name!r}]({arguments})")
         return [*lines, f"return ({', '.join(answers)},)"]
     arguments = ", ".join(["incoming", *map(argument, named_by(op.gradient))])
-    return [*lines, f"answer = vjp({arguments})", "return answer if type(answer) in SEVERAL else (answer,)"]
+    return [
+        *lines,
+        f"answer = vjp({arguments})",
+        "return answer if type(answer) in SEVERAL else (answer,)",
+    ]

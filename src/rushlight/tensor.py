@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import devices
-from . import dtypes
+from . import devices, dtypes
 from .autograd.graph import AccumulateGrad, RemovableHandle, hooks_of
-from .autograd.modes import state
 from .autograd.views import history
 from .memory import checked_format, contiguous_format, layout, strided
 from .size import Size
@@ -315,7 +313,11 @@ class Tensor(metaclass=_TensorType):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward`` added up for this leaf; None before."""
-        if self._grad is None and self._node is not None and not (self.is_leaf or self.retains_grad):
+        if (
+            self._grad is None
+            and self._node is not None
+            and not (self.is_leaf or self.retains_grad)
+        ):
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
                 "won't be populated during autograd.backward(). Call .retain_grad() on it before backward(), or "
@@ -329,7 +331,9 @@ class Tensor(metaclass=_TensorType):
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
+                )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
             if value.shape != self.shape:
@@ -395,7 +399,9 @@ class Tensor(metaclass=_TensorType):
         """
         node = history(self)
         if type(node) is not AccumulateGrad:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
         if node.after is None:
             node.after = {}
         return RemovableHandle(node.after, hook)
@@ -496,7 +502,9 @@ class Tensor(metaclass=_TensorType):
             return array.astype(dtype)
         return array.copy() if copy else array
 
-    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
+    def __array_wrap__(
+        self, array: np.ndarray, context: Any = None, return_scalar: bool = False
+    ) -> Any:
         return wrap(np.asarray(array))
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -70,12 +70,16 @@ def expected_cross_entropy(logits, labels, weight, smoothing):
 
 @pytest.mark.parametrize("layout", [plain, classes_last])
 @pytest.mark.parametrize("dtype, tolerance", TOLERANCES)
-@pytest.mark.parametrize("weighted, smoothing", [(False, 0.0), (True, 0.0), (False, 0.1), (True, 0.3), (True, 1.0)])
+@pytest.mark.parametrize(
+    "weighted, smoothing", [(False, 0.0), (True, 0.0), (False, 0.1), (True, 0.3), (True, 1.0)]
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_cross_entropy(shape, weighted, smoothing, dtype, tolerance, layout, isa):
     logits, labels, weight, _ = case(shape, dtype, weighted)
     logits = layout(logits)
-    losses, label_weights, probs, gradients = expected_cross_entropy(logits, labels, weight, smoothing)
+    losses, label_weights, probs, gradients = expected_cross_entropy(
+        logits, labels, weight, smoothing
+    )
 
     out_losses, out_probs = np.full(labels.shape, 77, dtype), np.full_like(logits, 77)
     loss_sum, weight_sum = _native.cross_entropy(
@@ -146,7 +150,11 @@ def test_ignored_items_are_zero_whatever_their_logits(shape, isa):
     logits, labels, _, _ = case(shape, np.float32, ignored=0)
     labels[1] = IGNORE
     logits[1] = np.nan
-    probs, losses, gx = np.empty_like(logits), np.empty(labels.shape, np.float32), np.empty_like(logits)
+    probs, losses, gx = (
+        np.empty_like(logits),
+        np.empty(labels.shape, np.float32),
+        np.empty_like(logits),
+    )
     total, weight_sum = _native.cross_entropy(logits, labels, None, IGNORE, 0.0, probs, losses)
     assert np.isfinite(total)
     assert weight_sum == (labels != IGNORE).sum()
@@ -186,11 +194,21 @@ def test_nothing_to_do(shape):
 
 
 BAD_LABELS = [
-    ((4, 10), 3, 10, "target 10 at position 3 is out of bounds for 10 classes; targets must lie in 0 to 9"),
+    (
+        (4, 10),
+        3,
+        10,
+        "target 10 at position 3 is out of bounds for 10 classes; targets must lie in 0 to 9",
+    ),
     ((4, 10), 1, -1, "target -1 at position 1 is out of bounds"),
     ((400, 100), 399, 2**62, "target 4611686018427387904 at position 399"),
     ((400, 100), 0, -(2**63), "target -9223372036854775808 at position 0"),
-    ((2, 3, 4, 5), (1, 2, 3), 3, r"target 3 at position \(1, 2, 3\) is out of bounds for 3 classes"),
+    (
+        (2, 3, 4, 5),
+        (1, 2, 3),
+        3,
+        r"target 3 at position \(1, 2, 3\) is out of bounds for 3 classes",
+    ),
 ]
 
 
@@ -263,7 +281,9 @@ def test_rejected():
         run(logits=logits, losses=logits.reshape(-1)[:4])
     labels = zeros(4, np.int64)
     with pytest.raises(ValueError, match="must not share memory"):
-        _native.nll_loss_backward(labels, None, IGNORE, 1.0, None, labels.view(np.float32).reshape(4, 2))
+        _native.nll_loss_backward(
+            labels, None, IGNORE, 1.0, None, labels.view(np.float32).reshape(4, 2)
+        )
     with pytest.raises(ValueError, match=r"g must have shape \(4,\)"):
         _native.cross_entropy_backward(
             logits, labels, None, IGNORE, 0.0, 1.0, zeros(3, np.float32), logits

@@ -200,12 +200,32 @@ def test_threads_share_the_work(threads):
 
 
 SPECIAL = np.array(
-    [0.0, -0.0, INF, -INF, np.nan, 1.0, -1.0, 1e-40, -1e-40, 1e-20, 88.8, -88.8, 104, -104, 3e38, -3e38, 0.5],
+    [
+        0.0,
+        -0.0,
+        INF,
+        -INF,
+        np.nan,
+        1.0,
+        -1.0,
+        1e-40,
+        -1e-40,
+        1e-20,
+        88.8,
+        -88.8,
+        104,
+        -104,
+        3e38,
+        -3e38,
+        0.5,
+    ],
     np.float32,
 )
 
 
-@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "sqrt", "rsqrt", "reciprocal", "abs"])
+@pytest.mark.parametrize(
+    "name", ["exp", "expm1", "log", "log1p", "tanh", "sqrt", "rsqrt", "reciprocal", "abs"]
+)
 def test_special_values(name, isa):
     function = FORWARD[name][3]
     x = np.tile(SPECIAL, 3)
@@ -247,7 +267,9 @@ def test_gates_far_out(name, isa):
     np.testing.assert_allclose(unary(name, x), expected, rtol=1e-6, atol=1e-30)
 
 
-@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 0.5, -0.5, -1, -2, 4, 5, -3, 0.3, -1.7, 1e3, 31, INF, -INF, np.nan])
+@pytest.mark.parametrize(
+    "exponent", [0, 1, 2, 3, 0.5, -0.5, -1, -2, 4, 5, -3, 0.3, -1.7, 1e3, 31, INF, -INF, np.nan]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_pow(exponent, dtype, isa):
     x = np.concatenate([SPECIAL, -np.arange(1, 20) / 7, np.arange(1, 20) / 7]).astype(dtype)
@@ -433,7 +455,9 @@ def test_rejected_overlaps():
     with pytest.raises(ValueError, match="overlaps an input"):
         _native.binary(BINARY["add"], numbers(10), memory[:10], memory[5:15])
     with pytest.raises(ValueError, match="must not share memory"):
-        _native.binary_channel(BINARY["add"], memory.reshape(4, 5), memory[:5], memory.reshape(4, 5), 1)
+        _native.binary_channel(
+            BINARY["add"], memory.reshape(4, 5), memory[:5], memory.reshape(4, 5), 1
+        )
     square = np.ones((5, 5), np.float32)
     with pytest.raises(ValueError, match="order of the other arrays"):
         _native.unary(UNARY["exp"], square, square.T)

@@ -161,5 +161,7 @@ def test_backward_rejected():
     x = np.ones((3, 4), np.float32)
     with pytest.raises(ValueError, match="probs must have shape|must have shape"):
         _native.softmax_backward(x, np.ones((3, 5), np.float32), x.copy(), 1)
-    with pytest.raises(TypeError, match="must be float32, got float64|must be float64, got float32"):
+    with pytest.raises(
+        TypeError, match="must be float32, got float64|must be float64, got float32"
+    ):
         _native.log_softmax_backward(x, np.ones((3, 4)), x.copy(), 1)

@@ -86,7 +86,11 @@ def backward(
     tensor(6.)
     """
     retain_graph = create_graph if retain_graph is None else retain_graph
-    roots = _roots(_several(tensors), grad_tensors if grad_tensors is not None else grad_variables, create_graph)
+    roots = _roots(
+        _several(tensors),
+        grad_tensors if grad_tensors is not None else grad_variables,
+        create_graph,
+    )
     if inputs is None:
         walk(roots, retain_graph, create_graph)
         return
@@ -142,7 +146,9 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     retain_graph = create_graph if retain_graph is None else retain_graph
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     for i, x in enumerate(inputs):
         if history(x) is None:
             raise RuntimeError(
@@ -212,7 +218,9 @@ def _roots(tensors: Sequence[Any], gradients: Any, create_graph: bool) -> list[t
                     f"{list(x.shape)}: reduce it first (.sum(), .mean()) or pass its gradient"
                 )
             if not x.is_floating_point():
-                raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {x.dtype}")
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {x.dtype}"
+                )
             g = ones_like(x.detach())
         elif g.shape != x.shape:
             raise RuntimeError(

@@ -199,7 +199,9 @@ class Function(metaclass=_FunctionType):
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
         """Computes the result; subclasses give it."""
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> Any:
@@ -271,7 +273,8 @@ class Function(metaclass=_FunctionType):
         ]
         # An output that is saved must not hold the node that holds it.
         ctx.saved = tuple(
-            x.detach() if x is not None and v[1] is not None else x for x, v in zip(ctx.saved, ctx.versions)
+            x.detach() if x is not None and v[1] is not None else x
+            for x, v in zip(ctx.saved, ctx.versions)
         )
         for i, x in enumerate(made):
             if isinstance(x, Tensor) and id(x) not in ctx.not_differentiable and x.dtype.rank >= 2:

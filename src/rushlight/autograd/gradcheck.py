@@ -25,10 +25,14 @@ def _outputs(function: Callable, inputs: Sequence[Any]) -> list[Any]:
 
     answer = function(*inputs)
     answer = [answer] if isinstance(answer, Tensor) else list(answer)
-    return [x for x in answer if isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())]
+    return [
+        x for x in answer if isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())
+    ]
 
 
-def numerical_jacobian(function: Callable, inputs: Sequence[Any], at: int, eps: float) -> list[np.ndarray]:
+def numerical_jacobian(
+    function: Callable, inputs: Sequence[Any], at: int, eps: float
+) -> list[np.ndarray]:
     """The derivatives of every output by each element of one input, by central differences.
 
     Returns:
@@ -42,7 +46,9 @@ def numerical_jacobian(function: Callable, inputs: Sequence[Any], at: int, eps: 
             answers = []
             for step in (eps, -eps):
                 array[place] = kept + step
-                answers.append([np.array(x.detach().numpy(), np.float64) for x in _outputs(function, inputs)])
+                answers.append(
+                    [np.array(x.detach().numpy(), np.float64) for x in _outputs(function, inputs)]
+                )
             array[place] = kept
             rows.append([(a - b) / (2 * eps) for a, b in zip(*answers)])
     if not rows:
@@ -65,10 +71,14 @@ def analytical_jacobian(output: Any, x: Any, create_graph: bool = False) -> np.n
     for place in np.ndindex(*output._array.shape):
         one = np.zeros_like(output._array, order="C")
         one[place] = 1
-        (g,) = grad(output, x, wrap(one), retain_graph=True, allow_unused=True, create_graph=create_graph)
+        (g,) = grad(
+            output, x, wrap(one), retain_graph=True, allow_unused=True, create_graph=create_graph
+        )
         if g is not None:
             if g._array.shape != x._array.shape:
-                raise GradcheckError(f"a gradient has shape {list(g.shape)}, its input {list(x.shape)}")
+                raise GradcheckError(
+                    f"a gradient has shape {list(g.shape)}, its input {list(x.shape)}"
+                )
             columns[(slice(None), *place)] = g.detach().numpy().ravel()
     return columns
 
@@ -161,7 +171,8 @@ def gradgradcheck(
     if grad_outputs is None:
         draw = np.random.default_rng(0)
         grad_outputs = [
-            wrap(draw.uniform(0.5, 1.5, x._array.shape).astype(x._array.dtype)).requires_grad_() for x in outputs
+            wrap(draw.uniform(0.5, 1.5, x._array.shape).astype(x._array.dtype)).requires_grad_()
+            for x in outputs
         ]
     else:
         grad_outputs = list(_tensors(grad_outputs))
@@ -170,7 +181,9 @@ def gradgradcheck(
     def first_gradients(*arguments: Any) -> tuple:
         given, incoming = arguments[: len(inputs)], arguments[len(inputs) :]
         answers = [x for x in _outputs(func, given) if x.requires_grad]
-        found = grad(answers, [given[i] for i in wanted], incoming, create_graph=True, allow_unused=True)
+        found = grad(
+            answers, [given[i] for i in wanted], incoming, create_graph=True, allow_unused=True
+        )
         return tuple(g for g in found if g is not None and g.requires_grad)
 
     def with_gradients(*arguments: Any) -> tuple:
@@ -182,5 +195,10 @@ def gradgradcheck(
     if not with_gradients(*inputs, *grad_outputs):
         return True
     return gradcheck(
-        with_gradients, (*inputs, *grad_outputs), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
+        with_gradients,
+        (*inputs, *grad_outputs),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
     )

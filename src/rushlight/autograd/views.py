@@ -54,7 +54,12 @@ def set_history(x: Any, node: Any) -> None:
     """Makes ``node`` the history of ``x``; a wish to keep its gradient goes with the tensor."""
     old = x._node
     x._node = node
-    if node is not None and type(old) is not AccumulateGrad and old is not None and old.hooks is not None:
+    if (
+        node is not None
+        and type(old) is not AccumulateGrad
+        and old is not None
+        and old.hooks is not None
+    ):
         retained, old.hooks.retain = old.hooks.retain, None
         if retained is not None:
             hooks_of(node).retain = retained

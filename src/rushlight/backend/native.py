@@ -59,7 +59,9 @@ def is_channels_last(x: np.ndarray) -> bool:
 
 def as_channels_last(x: np.ndarray) -> np.ndarray:
     """``x`` in channels-last memory; itself if it is."""
-    return np.ascontiguousarray(x.transpose(CHANNELS_TO_END[x.ndim])).transpose(CHANNELS_FROM_END[x.ndim])
+    return np.ascontiguousarray(x.transpose(CHANNELS_TO_END[x.ndim])).transpose(
+        CHANNELS_FROM_END[x.ndim]
+    )
 
 
 def plane_order(x: np.ndarray) -> np.ndarray:

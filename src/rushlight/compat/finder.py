@@ -28,9 +28,9 @@ def install() -> None:
     Raises:
         RuntimeError: PyTorch itself has been imported already.
 
-    >>> install()
-    >>> import torch.nn, rushlight
-    >>> torch.nn is rushlight.nn
+    >>> install()  # doctest: +SKIP
+    >>> import torch.nn, rushlight  # doctest: +SKIP
+    >>> torch.nn is rushlight.nn  # doctest: +SKIP
     True
     """
     rushlight = importlib.import_module("rushlight")

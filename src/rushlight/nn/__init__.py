@@ -76,4 +76,9 @@ from .pooling import (
     MaxUnpool3d,
 )
 
-__all__ = [name for name in dir() if name[:1].isupper()] + ["functional", "init", "parameter", "utils"]
+__all__ = [name for name in dir() if name[:1].isupper()] + [
+    "functional",
+    "init",
+    "parameter",
+    "utils",
+]

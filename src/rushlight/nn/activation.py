@@ -29,7 +29,9 @@ class _Activation(Module):
 
     def extra_repr(self) -> str:
         return ", ".join(
-            f"{name}={getattr(self, name)}" for name in self.settings if name != "inplace" or self.inplace
+            f"{name}={getattr(self, name)}"
+            for name in self.settings
+            if name != "inplace" or self.inplace
         )
 
 
@@ -255,12 +257,18 @@ class Hardtanh(_Activation):
         super().__init__()
         for old, new in ((min_value, "min_val"), (max_value, "max_val")):
             if old is not None:
-                warnings.warn(f"keyword argument `{new}ue` is deprecated and rename to `{new}`", FutureWarning, stacklevel=2)
+                warnings.warn(
+                    f"keyword argument `{new}ue` is deprecated and rename to `{new}`",
+                    FutureWarning,
+                    stacklevel=2,
+                )
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace
         if self.max_val <= self.min_val:
-            raise AssertionError(f"max_val must be larger than min_val, but got {self.max_val} and {self.min_val}")
+            raise AssertionError(
+                f"max_val must be larger than min_val, but got {self.max_val} and {self.min_val}"
+            )
 
 
 class Threshold(_Activation):
@@ -297,7 +305,9 @@ class PReLU(Module):
 
     __constants__ = ["num_parameters"]
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None):
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ):
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init
@@ -362,5 +372,7 @@ class Softmax2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (3, 4):
-            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+            raise ValueError(
+                f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead"
+            )
         return F.softmax(input, -3)

@@ -71,7 +71,9 @@ class _BatchNorm(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in self.dims:
             wanted = " or ".join(f"{d}D" for d in self.dims)
-            raise ValueError(f"expected {wanted} input (got {input.dim()}D input): {type(self).__name__} of {self.num_features} channels")
+            raise ValueError(
+                f"expected {wanted} input (got {input.dim()}D input): {type(self).__name__} of {self.num_features} channels"
+            )
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
@@ -107,7 +109,9 @@ class _BatchNorm(Module):
         if (version is None or version < 2) and self.track_running_stats and key not in state_dict:
             # Checkpoints of the first version did not count batches.
             kept = self.num_batches_tracked
-            state_dict[key] = kept if kept is not None and not kept.is_meta else new_tensor(0, dtype=int64)
+            state_dict[key] = (
+                kept if kept is not None and not kept.is_meta else new_tensor(0, dtype=int64)
+            )
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )

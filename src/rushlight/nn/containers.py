@@ -157,9 +157,7 @@ def _check_sequential(other: Any) -> None:
 
 def _check_factor(container: Any, factor: Any) -> None:
     if not isinstance(factor, int):
-        raise TypeError(
-            f"unsupported operand type(s) for *: {type(container)} and {type(factor)}"
-        )
+        raise TypeError(f"unsupported operand type(s) for *: {type(container)} and {type(factor)}")
     if factor <= 0:
         raise ValueError(f"Non-positive multiplication factor {factor} for {type(container)}")
 

@@ -32,11 +32,17 @@ class _ConvNd(Module):
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
         if in_channels % groups:
-            raise ValueError(f"in_channels must be divisible by groups, got {in_channels} and {groups}")
+            raise ValueError(
+                f"in_channels must be divisible by groups, got {in_channels} and {groups}"
+            )
         if out_channels % groups:
-            raise ValueError(f"out_channels must be divisible by groups, got {out_channels} and {groups}")
+            raise ValueError(
+                f"out_channels must be divisible by groups, got {out_channels} and {groups}"
+            )
         if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise ValueError(f"Invalid padding string '{padding}', should be one of ['same', 'valid']")
+            raise ValueError(
+                f"Invalid padding string '{padding}', should be one of ['same', 'valid']"
+            )
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
             raise ValueError(
                 "padding_mode must be one of ['zeros', 'reflect', 'replicate', 'circular'], but got "
@@ -53,7 +59,11 @@ class _ConvNd(Module):
         self.output_padding = several(output_padding, n, "output_padding")
         self.groups = groups
         self.padding_mode = padding_mode
-        channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
+        channels = (
+            (in_channels, out_channels // groups)
+            if self.transposed
+            else (out_channels, in_channels // groups)
+        )
         self.weight = Parameter(empty(*channels, *self.kernel_size, device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
@@ -101,7 +111,9 @@ class _ConvNd(Module):
     def _convolve(self, function: Any, input: Tensor) -> Tensor:
         if self.padding_mode != "zeros":
             input = F.pad(input, self._edges(), mode=self.padding_mode)
-            return function(input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+            return function(
+                input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+            )
         return function(
             input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
@@ -201,10 +213,14 @@ class _ConvTranspose(_ConvNd):
         wanted = list(output_size)[-n:]
         smallest = [
             (m - 1) * s - 2 * p + d * (k - 1) + 1
-            for m, k, s, p, d in zip(input.shape[-n:], self.kernel_size, self.stride, self.padding, self.dilation)
+            for m, k, s, p, d in zip(
+                input.shape[-n:], self.kernel_size, self.stride, self.padding, self.dilation
+            )
         ]
         largest = [low + s - 1 for low, s in zip(smallest, self.stride)]
-        if len(wanted) != n or any(not low <= w <= high for w, low, high in zip(wanted, smallest, largest)):
+        if len(wanted) != n or any(
+            not low <= w <= high for w, low, high in zip(wanted, smallest, largest)
+        ):
             raise ValueError(
                 f"requested an output size of {wanted}, but valid sizes range from {smallest} to {largest} (for an "
                 f"input of {list(input.shape[-n:])})"

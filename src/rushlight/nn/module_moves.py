@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import no_grad
-from ..ops.creation import empty_like
 from ..devices import device as Device
 from ..dtypes import dtype as DType
+from ..ops.creation import empty_like
 from ..tensor import Tensor
 
 

@@ -194,7 +194,9 @@ class StateDicts:
                 errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
             listed = "\n\t".join(errors)
-            raise RuntimeError(f"Error(s) in loading state_dict for {self._get_name()}:\n\t{listed}")
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {self._get_name()}:\n\t{listed}"
+            )
         return report
 
     def _load_from_state_dict(
@@ -261,7 +263,13 @@ def _load_tree(
     if assign:
         local_metadata["assign_to_params_buffers"] = True
     module._load_from_state_dict(
-        state_dict, prefix, local_metadata, True, report.missing_keys, report.unexpected_keys, errors
+        state_dict,
+        prefix,
+        local_metadata,
+        True,
+        report.missing_keys,
+        report.unexpected_keys,
+        errors,
     )
     for name, child in module._modules.items():
         if child is not None:

@@ -1,6 +1,6 @@
 """Every op, one family a file. Importing this package declares them all."""
 
-from . import (  # noqa: F401 - in an order in which each finds what it composes
+from . import (  # in an order in which each finds what it composes
     choice,
     arithmetic,
     pointwise,

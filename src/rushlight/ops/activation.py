@@ -71,9 +71,15 @@ def _activation(
     op.checks_of_operands = (no_complex, *check) if whole else (floating_only,)
     plain_kernel(op.function, computed_wide(kernel))
     if opcode is not None:
-        code, loop, empty_like = native.extension.UNARY[opcode], native.extension.unary, np.empty_like
+        code, loop, empty_like = (
+            native.extension.UNARY[opcode],
+            native.extension.unary,
+            np.empty_like,
+        )
 
-        def run(x: np.ndarray, alpha: float, beta: float, out: np.ndarray | None = None) -> np.ndarray:
+        def run(
+            x: np.ndarray, alpha: float, beta: float, out: np.ndarray | None = None
+        ) -> np.ndarray:
             if out is None:
                 out = empty_like(x)
             loop(code, x, out, alpha, beta)
@@ -97,7 +103,9 @@ def _activation(
     @op.rejects
     def rejects(make: Callable) -> Any:
         if not whole:
-            yield reject(NotImplementedError, "not implemented for 'Long'", make(3, dtype=dtypes.int64))
+            yield reject(
+                NotImplementedError, "not implemented for 'Long'", make(3, dtype=dtypes.int64)
+            )
         yield reject(TypeError, "must be Tensor", [1.0])
 
     return op.function
@@ -211,7 +219,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     shape = input._array.shape
     slopes = weight._array.size
     if weight._array.ndim > 1:
-        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight._array.ndim}")
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight._array.ndim}"
+        )
     if slopes != 1:
         channels = shape[1] if len(shape) > 1 else 1
         if not shape:
@@ -230,7 +240,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 # The extension's loop counts the limits themselves as inside; the numbers next to them are what is left.
 def _inside(low: float, high: float) -> tuple[float, float]:
     single = np.float32
-    return float(np.nextafter(single(low), single(np.inf))), float(np.nextafter(single(high), single(-np.inf)))
+    return float(np.nextafter(single(low), single(np.inf))), float(
+        np.nextafter(single(high), single(-np.inf))
+    )
 
 
 _hardtanh_gradient = gradient(
@@ -253,7 +265,9 @@ _hardtanh = _activation(
 
 
 @exported("nn.functional")
-def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     """Each element, but at least ``min_val`` and at most ``max_val``.
 
     Args:
@@ -444,7 +458,11 @@ def _gelu_tanh_slope(g, x, a, b):
 
 
 _gelu_tanh_gradient = gradient(
-    "_gelu_tanh_gradient", _gelu_tanh_gradient_kernel, _gelu_tanh_slope, "gelu_tanh_backward", module=_HERE
+    "_gelu_tanh_gradient",
+    _gelu_tanh_gradient_kernel,
+    _gelu_tanh_slope,
+    "gelu_tanh_backward",
+    module=_HERE,
 )
 _gelu_tanh = _activation(
     "_gelu_tanh", _gelu_tanh_kernel, _gelu_tanh_gradient,
@@ -490,7 +508,9 @@ def _silu_slope(g, x, a, b):
     return g * (s * (1 + x * (1 - s)))
 
 
-_silu_gradient = gradient("_silu_gradient", _silu_gradient_kernel, _silu_slope, "silu_backward", module=_HERE)
+_silu_gradient = gradient(
+    "_silu_gradient", _silu_gradient_kernel, _silu_slope, "silu_backward", module=_HERE
+)
 _silu = _activation(
     "_silu", lambda x, a, b: x / (1 + np.exp(-x)), _silu_gradient,
     lambda x, a=0.0, b=0.0: x * (np.tanh(x / 2) + 1) / 2, opcode="silu",
@@ -525,7 +545,9 @@ def _mish_slope(g, x, a, b):
     return g * (t + x * (1 - t * t) * sigmoid(x))
 
 
-_mish_gradient = gradient("_mish_gradient", _mish_gradient_kernel, _mish_slope, "mish_backward", module=_HERE)
+_mish_gradient = gradient(
+    "_mish_gradient", _mish_gradient_kernel, _mish_slope, "mish_backward", module=_HERE
+)
 _mish = _activation(
     "_mish", lambda x, a, b: x * np.tanh(_softplus_of(x)), _mish_gradient,
     lambda x, a=0.0, b=0.0: x * np.tanh(np.log(1 + np.exp(x))), opcode="mish",
@@ -747,7 +769,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     dim = wrap_dim(dim, len(shape))
     if shape[dim] % 2:
-        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {shape[dim]}")
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {dim} is size {shape[dim]}"
+        )
     floating_only("glu", input)
     half = shape[dim] // 2
     return input.narrow(dim, 0, half) * sigmoid(input.narrow(dim, half, half))

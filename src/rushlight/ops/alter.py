@@ -93,7 +93,9 @@ def set_(
         size = (elements.size,) if size is None else size
         shown = _shown(wrap(elements), storage_offset, size, stride)
     else:
-        raise TypeError(f"set_(): argument 'source' must be a Tensor or a storage, not {type(source).__name__}")
+        raise TypeError(
+            f"set_(): argument 'source' must be a Tensor or a storage, not {type(source).__name__}"
+        )
     self._array = shown._array
     self._private = False
     return self
@@ -101,14 +103,18 @@ def set_(
 
 def _shown(source: Tensor, offset: int, size: Any, stride: Any) -> Tensor:
     size = tuple(size)
-    return as_strided(source.detach(), size, contiguous_strides(size) if stride is None else stride, offset)
+    return as_strided(
+        source.detach(), size, contiguous_strides(size) if stride is None else stride, offset
+    )
 
 
 def _become(x: Tensor, view: Any) -> Tensor:
     """Makes ``x`` what ``view(x)`` is, its history and its memory included."""
     node = history(x)
     if state.grad and type(node) is AccumulateGrad:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
     settle(x)
     before = wrap(x._array)
     before._node, before._view = node, x._view

@@ -71,7 +71,9 @@ def _add_scaled(input: Tensor, other: Tensor, alpha: float) -> Spec:
 plain_kernel(_add_scaled, computed_wide(lambda x, y, alpha: x + y * alpha))
 
 
-@_add_scaled.kernel("cpu", when="input.size > 16383 and native.same_order(input, other)", writes=True)
+@_add_scaled.kernel(
+    "cpu", when="input.size > 16383 and native.same_order(input, other)", writes=True
+)
 def _add_scaled_native(xp, x, y, alpha, out=None):
     if out is None:
         out = xp.empty_like(x)
@@ -107,7 +109,9 @@ def _scaled(run: Any, input: Any, other: Any, alpha: Any) -> Tensor:
             "For integral input tensors, argument alpha must not be a floating point number."
         )
     if isinstance(alpha, complex) and not found.is_complex:
-        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
     if not isinstance(other, Tensor):
         return (_add.op.inplace if run is _add_scaled.op.inplace else _add)(input, other * alpha)
     return run(input, other, fit_number(alpha, found))
@@ -128,7 +132,11 @@ def add(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None)
     >>> rushlight.add(rushlight.tensor([1.0, 2.0]), rushlight.tensor([3.0, 4.0]), alpha=10)
     tensor([31., 42.])
     """
-    made = _add(input, other) if alpha == 1 and alpha is not True else _scaled(_add_scaled, input, other, alpha)
+    made = (
+        _add(input, other)
+        if alpha == 1 and alpha is not True
+        else _scaled(_add_scaled, input, other, alpha)
+    )
     return made if out is None else write_out(out, made)
 
 
@@ -274,7 +282,9 @@ def _rounding(rounding_mode: Any) -> Any:
 
 
 @exported("torch", "Tensor", names=("divide",))
-def div(input: Tensor, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
+def div(
+    input: Tensor, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
     """``input / other``.
 
     Args:
@@ -499,10 +509,17 @@ def _ternary(opcode: str) -> Any:
 @primitive(promote="same", checks="failure", inplace=True, node_name="AddcmulBackward0")
 def _addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, value: float) -> Spec:
     """``input + value * tensor1 * tensor2``."""
+    no_bool("addcmul", input, tensor1, tensor2)
     return _common("addcmul", input, tensor1, tensor2)
 
 
-plain_kernel(_addcmul, computed_wide(lambda x, y, z, value: x + (y * z if value == 1 else y * value * z)))
+def _addcmul_kernel(x, y, z, value):
+    if x.dtype.kind == "b":
+        raise TypeError("bools")
+    return x + (y * z if value == 1 else y * value * z)
+
+
+plain_kernel(_addcmul, computed_wide(_addcmul_kernel))
 
 _addcmul.kernel("cpu", when=_three_alike, writes=True)(_ternary("addcmul"))
 _addcmul.vjp(
@@ -524,7 +541,9 @@ def _addcmul_samples(make):
 
 
 @exported("torch", "Tensor")
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+def addcmul(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """``input + value * tensor1 * tensor2``.
 
     >>> one = rushlight.ones(2)
@@ -585,7 +604,9 @@ def _addcdiv_rejects(make):
 
 
 @exported("torch", "Tensor")
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+def addcdiv(
+    input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """``input + value * tensor1 / tensor2``.
 
     Raises:
@@ -626,7 +647,9 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | Number) -> Spec:
     if input.dtype.rank < dtypes.FLOATING:
         floating_only("lerp", input)
     shape = broadcast(input._array.shape, end._array.shape)
-    return Spec(broadcast(shape, weight._array.shape) if isinstance(weight, Tensor) else shape, input.dtype)
+    return Spec(
+        broadcast(shape, weight._array.shape) if isinstance(weight, Tensor) else shape, input.dtype
+    )
 
 
 def _lerp(x, y, w):

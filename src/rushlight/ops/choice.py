@@ -52,11 +52,15 @@ def _where_samples(make):
 
 @_where.rejects
 def _where_rejects(make):
-    yield reject(RuntimeError, "must match the size", make(3, dtype=dtypes.bool_), make(4), make(()))
+    yield reject(
+        RuntimeError, "must match the size", make(3, dtype=dtypes.bool_), make(4), make(())
+    )
 
 
 @exported("torch")
-def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+def where(
+    condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None
+) -> Any:
     """``input`` where ``condition`` is true, ``other`` elsewhere.
 
     Args:
@@ -109,7 +113,9 @@ def _in_common(input: Any, other: Any) -> tuple[Tensor, Tensor]:
     """Two operands as tensors of their common dtype."""
     for name, x in (("input", input), ("other", other)):
         if not isinstance(x, (Tensor, bool, int, float, complex, np.number, np.bool_)):
-            raise TypeError(f"where(): argument '{name}' must be Tensor or a number, not {type(x).__name__}")
+            raise TypeError(
+                f"where(): argument '{name}' must be Tensor or a number, not {type(x).__name__}"
+            )
     target = result_type(input, other)
     return tuple(
         x.to(target)
@@ -243,7 +249,9 @@ def _clamp_samples(make):
 def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
     """`clamp`, with ``run`` for numbers that the dtype of ``input`` holds."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"clamp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"clamp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     kind = input._array.dtype.kind
     plain = (type(low) in _NUMBERS or low is None) and (type(high) in _NUMBERS or high is None)
     if plain and kind == "f" and not (low is None and high is None):
@@ -256,8 +264,9 @@ def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
     from .write import element
 
     target = result_type(input, *[x for x in (low, high) if x is not None])
-    no_complex("clamp", input)
-    no_bool("clamp", input, *[x for x in (low, high) if x is not None])
+    given = [x for x in (low, high) if x is not None]
+    no_complex("clamp", input, *given)
+    no_bool("clamp", input, *given)
     inplace = run is not _clamp
     if target is not input.dtype:
         if inplace:
@@ -280,7 +289,6 @@ def _limited_by_tensors(input: Tensor, low: Any, high: Any) -> Tensor:
             )
     operands = [x for x in (input, low, high) if x is not None]
     no_complex("clamp", *operands)
-    no_bool("clamp", *operands)
     target = result_type(*operands)
     input, low, high = (x if x is None else x.to(target) for x in (input, low, high))
     return _clamp_tensors(input, low, high)

@@ -15,7 +15,9 @@ from .family import binary, integral_only, no_bool, no_complex, reflected, refus
 _HERE = __name__
 
 
-def _comparison(name: str, kernel: Any, what: str, example: str, names: tuple[str, ...] = ()) -> Any:
+def _comparison(
+    name: str, kernel: Any, what: str, example: str, names: tuple[str, ...] = ()
+) -> Any:
     return binary(
         name, kernel, f"Where ``input {what} other``, as bools.", dtype=dtypes.bool_, names=names,
         check=() if what in ("==", "!=") else no_complex, example=f"[1, 2, 3], 2 -> {example}",
@@ -76,7 +78,9 @@ def _right_shift(x, y):
     return np.right_shift(x, y)
 
 
-def _bits(name: str, kernel: Any, what: str, oracle: Any, example: str, check: Any = integral_only) -> Any:
+def _bits(
+    name: str, kernel: Any, what: str, oracle: Any, example: str, check: Any = integral_only
+) -> Any:
     return binary(
         name, kernel, what, check=check, example=example, of=dtypes.int64,
         domain=(0, 12), module=_HERE,
@@ -150,12 +154,26 @@ def _question(name: str, kernel: Any, what: str, oracle: Any, example: str, chec
     )  # fmt: skip
 
 
-isnan = _question("isnan", np.isnan, "Where an element is not a number.", lambda x: x != x, "[False, False,  True]")
+isnan = _question(
+    "isnan",
+    np.isnan,
+    "Where an element is not a number.",
+    lambda x: x != x,
+    "[False, False,  True]",
+)
 isinf = _question(
-    "isinf", np.isinf, "Where an element is infinite.", lambda x: abs(x) == np.inf, "[False,  True, False]"
+    "isinf",
+    np.isinf,
+    "Where an element is infinite.",
+    lambda x: abs(x) == np.inf,
+    "[False,  True, False]",
 )
 isfinite = _question(
-    "isfinite", np.isfinite, "Where an element is neither infinite nor NaN.", lambda x: x - x == 0, "[ True, False, False]"
+    "isfinite",
+    np.isfinite,
+    "Where an element is neither infinite nor NaN.",
+    lambda x: x - x == 0,
+    "[ True, False, False]",
 )
 isposinf = _question(
     "isposinf", lambda x: np.equal(x, np.inf), "Where an element is positive infinity.",
@@ -190,14 +208,18 @@ def equal(input: Tensor, other: Tensor) -> bool:
     True
     """
     if not isinstance(other, Tensor):
-        raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+        raise TypeError(
+            f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
+        )
     if input._array.shape != other._array.shape:
         return False
     return bool(np.array_equal(values_of(input), values_of(other)))
 
 
 @exported("torch", "Tensor")
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
     """Where ``abs(input - other) <= atol + rtol * abs(other)``.
 
     Args:
@@ -232,7 +254,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
 
 @exported("torch", "Tensor")
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     """Whether `isclose` holds for every pair of elements.
 
     >>> rushlight.allclose(rushlight.tensor([1.0, 2.0]), rushlight.tensor([1.0, 2.0 + 1e-7]))

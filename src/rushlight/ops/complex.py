@@ -147,7 +147,9 @@ def adjoint(input: Tensor) -> Tensor:
 def _conjugate_transposed(self: Tensor) -> Tensor:
     """The conjugate of a matrix with its dimensions swapped."""
     if self._array.ndim not in (0, 2):
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {self._array.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self._array.ndim}-D tensor."
+        )
     return _adjoint(self) if self._array.ndim else self.conj()
 
 
@@ -194,7 +196,10 @@ def _complex(real: Tensor, imag: Tensor) -> Spec:
 
 @_complex.kernel("cpu", "cuda")
 def _complex_kernel(xp, x, y):
-    out = xp.empty(xp.broadcast_shapes(x.shape, y.shape), xp.complex128 if x.dtype == np.float64 else xp.complex64)
+    out = xp.empty(
+        xp.broadcast_shapes(x.shape, y.shape),
+        xp.complex128 if x.dtype == np.float64 else xp.complex64,
+    )
     out.real, out.imag = x, y
     return out
 
@@ -287,12 +292,16 @@ def view_as_complex(input: Tensor) -> Spec:
     """
     shape = input._array.shape
     if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}"
+        )
     if not shape or shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
     steps = [s // input._array.dtype.itemsize for s in input._array.strides]
     if steps[-1] != 1 or any(s % 2 for s, n in zip(steps[:-1], shape) if n > 1):
-        raise RuntimeError("Tensor must have a last dimension with stride 1, and the other strides even; call .contiguous()")
+        raise RuntimeError(
+            "Tensor must have a last dimension with stride 1, and the other strides even; call .contiguous()"
+        )
     return Spec(shape[:-1], input.dtype.to_complex())
 
 

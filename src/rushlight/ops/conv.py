@@ -40,7 +40,9 @@ class Geometry(NamedTuple):
             for n, k, s, p, d in zip(size, kernel, self.stride, self.padding, self.dilation)
         )
 
-    def right(self, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]) -> tuple[int, ...]:
+    def right(
+        self, size: Sequence[int], kernel: Sequence[int], out: Sequence[int]
+    ) -> tuple[int, ...]:
         """The zeros needed after the last element for ``out`` windows; negative where elements are not reached."""
         return tuple(
             (m - 1) * s + d * (k - 1) + 1 - n - p
@@ -48,7 +50,9 @@ class Geometry(NamedTuple):
         )
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None, outputs: int, inputs: int, g: Geometry) -> None:
+def _check(
+    input: Tensor, weight: Tensor, bias: Tensor | None, outputs: int, inputs: int, g: Geometry
+) -> None:
     """What convolution and transposed convolution both ask of their arguments.
 
     Args:
@@ -92,7 +96,9 @@ def _check(input: Tensor, weight: Tensor, bias: Tensor | None, outputs: int, inp
         raise RuntimeError(f"weight of size {list(w.shape)} has a dimension of length 0")
 
 
-def _windows(xp: Any, x: np.ndarray, kernel: Sequence[int], out: Sequence[int], g: Geometry) -> np.ndarray:
+def _windows(
+    xp: Any, x: np.ndarray, kernel: Sequence[int], out: Sequence[int], g: Geometry
+) -> np.ndarray:
     """A view ``(N, C, *out, *kernel)`` of the padded input: what each window sees."""
     right = g.right(x.shape[2:], kernel, out)
     pad = [(0, 0), (0, 0), *((p, max(r, 0)) for p, r in zip(g.padding, right))]
@@ -102,7 +108,11 @@ def _windows(xp: Any, x: np.ndarray, kernel: Sequence[int], out: Sequence[int], 
     return xp.lib.stride_tricks.as_strided(
         x,
         (*x.shape[:2], *out, *kernel),
-        (*x.strides[:2], *(t * s for t, s in zip(step, g.stride)), *(t * d for t, d in zip(step, g.dilation))),
+        (
+            *x.strides[:2],
+            *(t * s for t, s in zip(step, g.stride)),
+            *(t * d for t, d in zip(step, g.dilation)),
+        ),
         writeable=False,
     )
 
@@ -144,7 +154,9 @@ def _convolve(xp, x, w, out, geometry):
     axes = [1, *range(2 + spatial, 2 + 2 * spatial)]
     for i in range(groups):
         part = xp.tensordot(
-            windows[:, i * c : (i + 1) * c], w[i * o : (i + 1) * o], (axes, list(range(1, 2 + spatial)))
+            windows[:, i * c : (i + 1) * c],
+            w[i * o : (i + 1) * o],
+            (axes, list(range(1, 2 + spatial))),
         )
         result[:, i * o : (i + 1) * o] = xp.moveaxis(part, -1, 1)
     return result
@@ -216,11 +228,16 @@ def _convolution_oracle(x, w, bias, geometry):
     for place in np.ndindex(*w.shape[2:]):
         seen = x[
             (slice(None), slice(None))
-            + tuple(slice(k * d, k * d + (m - 1) * s + 1, s) for k, d, m, s in zip(place, dilation, out, stride))
+            + tuple(
+                slice(k * d, k * d + (m - 1) * s + 1, s)
+                for k, d, m, s in zip(place, dilation, out, stride)
+            )
         ]
         for i in range(groups):
             result[:, i * o : (i + 1) * o] += np.einsum(
-                "nc...,oc->no...", seen[:, i * c : (i + 1) * c], w[(slice(i * o, (i + 1) * o), slice(None)) + place]
+                "nc...,oc->no...",
+                seen[:, i * c : (i + 1) * c],
+                w[(slice(i * o, (i + 1) * o), slice(None)) + place],
             )
     return result if bias is None else result + bias.reshape(-1, *[1] * len(out))
 
@@ -236,21 +253,56 @@ def _convolution_samples(make):
     yield call(make(2, 4, 6, 6), make(6, 2, 3, 3), make(6), Geometry((1, 2), (1, 0), (2, 1), 2))
     yield call(make(2, 4, 5, 5), make(4, 1, 3, 3), make(4), Geometry((1, 1), (1, 1), (1, 1), 4))
     yield call(make(2, 3, 7), make(4, 3, 3), make(4), Geometry((2,), (1,), (1,), 1))
-    yield call(make(1, 2, 4, 4, 4), make(3, 2, 2, 2, 2), make(3), Geometry((1,) * 3, (0, 1, 0), (1,) * 3, 1))
+    yield call(
+        make(1, 2, 4, 4, 4),
+        make(3, 2, 2, 2, 2),
+        make(3),
+        Geometry((1,) * 3, (0, 1, 0), (1,) * 3, 1),
+    )
     yield call(make(1, 1, 3, 13), make(3, 1, 2, 3), make(3), Geometry((1, 1), (1, 2), (1, 1), 1))
 
 
 @convolution.rejects
 def _convolution_rejects(make):
     plain = Geometry((1, 1), (0, 0), (1, 1), 1)
-    yield reject(RuntimeError, "to have 3 channels, but got 2", make(1, 2, 5, 5), make(4, 3, 3, 3), None, plain)
-    yield reject(RuntimeError, "Kernel size can't be greater", make(1, 3, 2, 2), make(4, 3, 3, 3), None, plain)
-    yield reject(RuntimeError, "bias to be 1-dimensional with 4", make(1, 3, 5, 5), make(4, 3, 3, 3), make(3), plain)
-    yield reject(RuntimeError, "non-positive stride", make(1, 3, 5, 5), make(4, 3, 3, 3), None, plain._replace(stride=(0, 1)))
+    yield reject(
+        RuntimeError,
+        "to have 3 channels, but got 2",
+        make(1, 2, 5, 5),
+        make(4, 3, 3, 3),
+        None,
+        plain,
+    )
+    yield reject(
+        RuntimeError,
+        "Kernel size can't be greater",
+        make(1, 3, 2, 2),
+        make(4, 3, 3, 3),
+        None,
+        plain,
+    )
+    yield reject(
+        RuntimeError,
+        "bias to be 1-dimensional with 4",
+        make(1, 3, 5, 5),
+        make(4, 3, 3, 3),
+        make(3),
+        plain,
+    )
+    yield reject(
+        RuntimeError,
+        "non-positive stride",
+        make(1, 3, 5, 5),
+        make(4, 3, 3, 3),
+        None,
+        plain._replace(stride=(0, 1)),
+    )
 
 
 @primitive(uniform=True, layout="channels_last", node_name="ConvolutionBackward0", autocast="lower")
-def convolution_input_gradient(g: Tensor, weight: Tensor, size: tuple[int, ...], geometry: Geometry) -> Spec:
+def convolution_input_gradient(
+    g: Tensor, weight: Tensor, size: tuple[int, ...], geometry: Geometry
+) -> Spec:
     """The gradient of `convolution` with respect to its input of spatial ``size``, from that of its output."""
     return Spec((g._array.shape[0], weight._array.shape[1] * geometry.groups, *size), g.dtype)
 
@@ -266,11 +318,16 @@ def _convolution_input_gradient(xp, g, w, size, geometry):
     for place in np.ndindex(*kernel):
         seen = result[
             (slice(None), slice(None))
-            + tuple(slice(k * d, k * d + (m - 1) * s + 1, s) for k, d, m, s in zip(place, dilation, out, stride))
+            + tuple(
+                slice(k * d, k * d + (m - 1) * s + 1, s)
+                for k, d, m, s in zip(place, dilation, out, stride)
+            )
         ]
         for i in range(groups):
             part = xp.tensordot(
-                g[:, i * o : (i + 1) * o], w[(slice(i * o, (i + 1) * o), slice(None)) + place], ((1,), (0,))
+                g[:, i * o : (i + 1) * o],
+                w[(slice(i * o, (i + 1) * o), slice(None)) + place],
+                ((1,), (0,)),
             )
             seen[:, i * c : (i + 1) * c] += xp.moveaxis(part, -1, 1)
     inner = tuple(slice(p, p + n) for p, n in zip(padding, size))
@@ -305,7 +362,11 @@ def _exactly(x: Tensor, weight: Tensor, geometry: Geometry, out: Sequence[int]) 
 
         x = pad(x, [v for m in reversed(missing) for v in (0, m)])
     y = convolution(x, weight, None, geometry)
-    return y if y._array.shape[2:] == tuple(out) else y[(slice(None), slice(None), *[slice(0, m) for m in out])]
+    return (
+        y
+        if y._array.shape[2:] == tuple(out)
+        else y[(slice(None), slice(None), *[slice(0, m) for m in out])]
+    )
 
 
 @convolution_input_gradient.oracle
@@ -327,7 +388,9 @@ def _convolution_input_gradient_samples(make):
 
 
 @primitive(uniform=True, node_name="ConvolutionBackward0", autocast="lower")
-def convolution_weight_gradient(g: Tensor, input: Tensor, kernel: tuple[int, ...], geometry: Geometry) -> Spec:
+def convolution_weight_gradient(
+    g: Tensor, input: Tensor, kernel: tuple[int, ...], geometry: Geometry
+) -> Spec:
     """The gradient of `convolution` with respect to its weight of size ``kernel``, from that of its output."""
     return Spec((g._array.shape[1], input._array.shape[1] // geometry.groups, *kernel), g.dtype)
 
@@ -339,7 +402,8 @@ def _convolution_weight_gradient(xp, g, x, kernel, geometry):
     o, c = g.shape[1] // groups, x.shape[1] // groups
     axes = [0, *range(2, 2 + spatial)]
     parts = [
-        xp.tensordot(g[:, i * o : (i + 1) * o], windows[:, i * c : (i + 1) * c], (axes, axes)) for i in range(groups)
+        xp.tensordot(g[:, i * o : (i + 1) * o], windows[:, i * c : (i + 1) * c], (axes, axes))
+        for i in range(groups)
     ]
     return xp.concatenate(parts)
 
@@ -354,8 +418,10 @@ def _convolution_weight_gradient_onednn(xp, g, x, kernel, geometry):
 
 @convolution_weight_gradient.kernel(
     "cpu",
-    when=lambda g, x, kernel, geometry: _planar(x, g.shape[1], kernel, geometry)
-    and g.shape[2:] == geometry.output(x.shape[2:], kernel),
+    when=lambda g, x, kernel, geometry: (
+        _planar(x, g.shape[1], kernel, geometry)
+        and g.shape[2:] == geometry.output(x.shape[2:], kernel)
+    ),
 )
 def _convolution_weight_gradient_planar(xp, g, x, kernel, geometry):
     gw = np.empty((g.shape[1], x.shape[1], *kernel), np.float32)
@@ -365,7 +431,9 @@ def _convolution_weight_gradient_planar(xp, g, x, kernel, geometry):
 
 convolution_weight_gradient.vjp(
     g=lambda gg, input, geometry, g_shape: _exactly(input, gg, geometry, g_shape[2:]),
-    input=lambda gg, g, geometry, input_shape: convolution_input_gradient(g, gg, input_shape[2:], geometry),
+    input=lambda gg, g, geometry, input_shape: convolution_input_gradient(
+        g, gg, input_shape[2:], geometry
+    ),
 )
 
 
@@ -377,7 +445,9 @@ def _convolution_weight_gradient_oracle(g, x, kernel, geometry):
         unit = np.zeros((o, c, *kernel))
         unit[place] = 1
         y = _convolution_oracle(x, unit, None, geometry)
-        result[place] = (y[(slice(None), slice(None), *[slice(0, m) for m in g.shape[2:]])] * g).sum()
+        result[place] = (
+            y[(slice(None), slice(None), *[slice(0, m) for m in g.shape[2:]])] * g
+        ).sum()
     return result
 
 
@@ -416,8 +486,10 @@ def _convolution_weight_bias_gradient_onednn(xp, g, x, kernel, geometry):
 
 @convolution_weight_bias_gradient.kernel(
     "cpu",
-    when=lambda g, x, kernel, geometry: _planar(x, g.shape[1], kernel, geometry)
-    and g.shape[2:] == geometry.output(x.shape[2:], kernel),
+    when=lambda g, x, kernel, geometry: (
+        _planar(x, g.shape[1], kernel, geometry)
+        and g.shape[2:] == geometry.output(x.shape[2:], kernel)
+    ),
 )
 def _convolution_weight_bias_gradient_planar(xp, g, x, kernel, geometry):
     gw = np.empty((g.shape[1], x.shape[1], *kernel), np.float32)
@@ -441,7 +513,9 @@ def _convolution_weight_bias_gradient_vjp(gradients, g, input, geometry):
 
 @convolution_weight_bias_gradient.oracle
 def _convolution_weight_bias_gradient_oracle(g, x, kernel, geometry):
-    return _convolution_weight_gradient_oracle(g, x, kernel, geometry), g.sum((0, *range(2, g.ndim)))
+    return _convolution_weight_gradient_oracle(g, x, kernel, geometry), g.sum(
+        (0, *range(2, g.ndim))
+    )
 
 
 convolution_weight_bias_gradient.samples(_convolution_weight_gradient_samples)
@@ -466,14 +540,18 @@ def several(value: Any, n: int, name: str) -> tuple[int, ...]:
     if len(values) == 1:
         return values * n
     if len(values) != n:
-        raise RuntimeError(f"expected {name} to be a single integer value or a list of {n} values, but got {list(values)}")
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values, but got {list(values)}"
+        )
     return values
 
 
 def _batched(name: str, input: Tensor, n: int) -> tuple[Tensor, bool]:
     """``input`` with a batch dimension, and whether it had none."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     if input._array.ndim == n + 1:
         return input.unsqueeze(0), True
     if input._array.ndim != n + 2:
@@ -484,10 +562,21 @@ def _batched(name: str, input: Tensor, n: int) -> tuple[Tensor, bool]:
     return input, False
 
 
-def _conv(n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+def _conv(
+    n: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Tensor:
     name = f"conv{n}d"
     if not isinstance(weight, Tensor):
-        raise TypeError(f"{name}(): argument 'weight' (position 2) must be Tensor, not {type(weight).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'weight' (position 2) must be Tensor, not {type(weight).__name__}"
+        )
     if weight._array.ndim != n + 2:
         raise RuntimeError(
             f"{name}: weight must have {n + 2} dimensions (out_channels, in_channels / groups, *kernel), but has "
@@ -503,7 +592,9 @@ def _conv(n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding
     return out.squeeze(0) if alone else out
 
 
-def _named_padding(name: str, input: Tensor, weight: Tensor, padding: str, stride: tuple, dilation: tuple) -> tuple:
+def _named_padding(
+    name: str, input: Tensor, weight: Tensor, padding: str, stride: tuple, dilation: tuple
+) -> tuple:
     n = len(stride)
     if padding == "valid":
         return input, (0,) * n
@@ -554,7 +645,9 @@ def _conv_function(n: int) -> None:
         input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
         output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
     ) -> Tensor:  # fmt: skip
-        return _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return _conv_transpose(
+            n, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
 
     transposed.__name__ = transposed.__qualname__ = f"conv_transpose{n}d"
     transposed.__doc__ = f"""Transposed convolution over {n} spatial dimension{"s" if n > 1 else ""}: the gradient of `conv{n}d` as a layer.
@@ -579,10 +672,15 @@ def _conv_function(n: int) -> None:
 def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, groups, dilation):
     name = f"conv_transpose{n}d"
     if not isinstance(weight, Tensor) or weight._array.ndim != n + 2:
-        raise RuntimeError(f"{name}: weight must be a tensor of {n + 2} dimensions (in_channels, out_channels / groups, *kernel)")
+        raise RuntimeError(
+            f"{name}: weight must be a tensor of {n + 2} dimensions (in_channels, out_channels / groups, *kernel)"
+        )
     input, alone = _batched(name, input, n)
     geometry = Geometry(
-        several(stride, n, "stride"), several(padding, n, "padding"), several(dilation, n, "dilation"), groups
+        several(stride, n, "stride"),
+        several(padding, n, "padding"),
+        several(dilation, n, "dilation"),
+        groups,
     )
     extra = several(output_padding, n, "output_padding")
     shape = weight._array.shape

@@ -14,7 +14,12 @@ from ..tensor import MetaArray, Tensor, settle, wrap
 for _name, _value in NAMES.items():
     export(_value, ("torch",), _name)
 
-PYTHON_TYPES = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex: dtypes.complex128}
+PYTHON_TYPES = {
+    bool: dtypes.bool_,
+    int: dtypes.int64,
+    float: dtypes.float64,
+    complex: dtypes.complex128,
+}
 
 
 def as_dtype(dtype: Any) -> dtypes.dtype:
@@ -27,9 +32,7 @@ def as_dtype(dtype: Any) -> dtypes.dtype:
         return dtype
     if isinstance(dtype, type) and dtype in PYTHON_TYPES:
         return PYTHON_TYPES[dtype]
-    raise TypeError(
-        f"dtype must be a torch.dtype such as torch.float32, not {dtype!r}"
-    )
+    raise TypeError(f"dtype must be a torch.dtype such as torch.float32, not {dtype!r}")
 
 
 @primitive(node_name="ToCopyBackward0")
@@ -128,7 +131,9 @@ def to_arguments(args: tuple, kwargs: dict) -> tuple:
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
         other = rest.pop(0)
-    elif rest and (rest[0] is None or isinstance(rest[0], (str, devices.device)) or type(rest[0]) is int):
+    elif rest and (
+        rest[0] is None or isinstance(rest[0], (str, devices.device)) or type(rest[0]) is int
+    ):
         device = rest.pop(0)
         if rest and (rest[0] is None or not isinstance(rest[0], bool)):
             dtype = rest.pop(0)
@@ -151,7 +156,9 @@ def _move(x: Tensor, device: devices.device) -> Tensor:
 
 def _dtype_method(name: str, dtype: dtypes.dtype) -> None:
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        return self.to(dtype) if memory_format is None else self.to(dtype, memory_format=memory_format)
+        return (
+            self.to(dtype) if memory_format is None else self.to(dtype, memory_format=memory_format)
+        )
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"The tensor with dtype ``torch.{dtype.name}``; itself if it has it already."
@@ -193,7 +200,9 @@ def dtype_of_legacy(name: Any) -> dtypes.dtype:
     for dtype in dtypes.ALL:
         if dtype.legacy == word and word:
             return dtype
-    raise ValueError(f"invalid type: '{name}'; write for example 'torch.FloatTensor' or torch.float32")
+    raise ValueError(
+        f"invalid type: '{name}'; write for example 'torch.FloatTensor' or torch.float32"
+    )
 
 
 @exported("Tensor")
@@ -209,7 +218,9 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
 
 
 @exported("Tensor")
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
     """The tensor on a CUDA device.
 
     Raises:

@@ -31,7 +31,9 @@ def new_leaf(make: Any, shape: tuple, dtype: Any, device: Any, requires_grad: bo
     """
     for n in shape:
         if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {n}: {list(shape)}"
+            )
     numpy_dtype = (dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)).numpy
     place = devices.resolve(device)
     if place is not devices.CPU:
@@ -164,7 +166,9 @@ def _filled(name: str, make: Any, doc: str) -> None:
         return like_leaf(input, make, dtype, device, requires_grad, memory_format)
 
     like.__name__ = like.__qualname__ = name + "_like"
-    like.__doc__ = f"`{name}` in the shape, dtype and on the device of ``input``, unless said otherwise."
+    like.__doc__ = (
+        f"`{name}` in the shape, dtype and on the device of ``input``, unless said otherwise."
+    )
     exported("torch")(like)
     globals()[name + "_like"] = like
 
@@ -222,7 +226,9 @@ _filled("ones", np.ones, """A tensor of ones.
 
 
 def _fill_value(value: Any) -> Any:
-    if isinstance(value, (np.number, np.bool_)) or (isinstance(value, Tensor) and not value._array.ndim):
+    if isinstance(value, (np.number, np.bool_)) or (
+        isinstance(value, Tensor) and not value._array.ndim
+    ):
         return value.item()
     if not isinstance(value, (bool, int, float, complex)):
         raise TypeError(
@@ -270,7 +276,9 @@ def full_like(
     tensor([7., 7.])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"full_like(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"full_like(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     value = element(_fill_value(fill_value), input.dtype if dtype is None else as_dtype(dtype))
     make = lambda s, d: np.full(s, value, d)  # noqa: E731 - one expression, named by its use
     return like_leaf(input, make, dtype, device, requires_grad, memory_format)
@@ -357,7 +365,9 @@ def arange(
     start, end, step = _numbers(0 if start is None else start, end, 1 if step is None else step)
     for value in (start, end, step):
         if isinstance(value, complex):
-            raise RuntimeError(f"value cannot be converted to type double without overflow: {value}")
+            raise RuntimeError(
+                f"value cannot be converted to type double without overflow: {value}"
+            )
         if not isinstance(value, (int, float)):
             raise TypeError(f"arange(): bounds must be numbers, not {type(value).__name__}")
     if step == 0:
@@ -369,7 +379,11 @@ def arange(
             f"upper bound and lower bound inconsistent with step sign: {start} -> {end} in steps of {step}"
         )
     whole = all(isinstance(v, int) for v in (start, end, step))
-    dtype = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else as_dtype(dtype)
+    dtype = (
+        (dtypes.int64 if whole else dtypes.get_default_dtype())
+        if dtype is None
+        else as_dtype(dtype)
+    )
     count = max(0, -((start - end) // step)) if whole else max(0, math.ceil((end - start) / step))
 
     def make(shape: tuple, d: np.dtype) -> np.ndarray:
@@ -466,12 +480,19 @@ def eye(
         raise TypeError(f"eye(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     if n < 0 or m < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {min(n, m)}")
-    return _written(out, new_leaf(lambda s, d: np.eye(*s, dtype=d), (n, m), dtype, device, requires_grad))
+    return _written(
+        out, new_leaf(lambda s, d: np.eye(*s, dtype=d), (n, m), dtype, device, requires_grad)
+    )
 
 
 @exported("torch")
 def scalar_tensor(
-    s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
+    s: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A 0-dim tensor of one number, in the default dtype unless another is given.
 

@@ -48,7 +48,9 @@ def _mask_scale_samples(make):
 
 def _checked(name: str, input: Tensor, p: float) -> None:
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if input.dtype.rank < dtypes.FLOATING:
@@ -73,7 +75,9 @@ def _mask(input: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
     return out
 
 
-def _dropped(name: str, input: Tensor, shape: Any, p: float, training: bool, inplace: bool) -> Tensor:
+def _dropped(
+    name: str, input: Tensor, shape: Any, p: float, training: bool, inplace: bool
+) -> Tensor:
     _checked(name, input, p)
     if not training or p == 0.0 or input._array.size == 0:
         return input
@@ -127,7 +131,9 @@ def _channels(name: str, input: Tensor, n: int) -> tuple[int, ...]:
 def _channel_dropout(n: int) -> None:
     name = f"dropout{n}d"
 
-    def function(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    def function(
+        input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+    ) -> Tensor:
         _checked(name, input, p)
         return _dropped(name, input, _channels(name, input, n), p, training, inplace)
 
@@ -164,7 +170,9 @@ def _alpha(name: str, input: Tensor, shape: Any, p: float, training: bool, inpla
 
 
 @exported("nn.functional", "torch")
-def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+def alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Dropout to the negative saturation of selu, which keeps mean and variance.
 
     Args:
@@ -176,7 +184,9 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 @exported("nn.functional", "torch")
-def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """`alpha_dropout` of whole channels.
 
     Args:
@@ -185,4 +195,6 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     shape = input._array.shape
     if len(shape) < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    return _alpha("feature_alpha_dropout", input, (*shape[:2], *[1] * (len(shape) - 2)), p, training, inplace)
+    return _alpha(
+        "feature_alpha_dropout", input, (*shape[:2], *[1] * (len(shape) - 2)), p, training, inplace
+    )

@@ -28,9 +28,7 @@ bfloat16 = dtypes.bfloat16.numpy
 # Where a kernel of several steps has a loop, the loop wins at any size.
 COMPACT = "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input))"
 LARGE = "input.size > 16383 and native.same_order(input, input)"
-LARGE_PAIR = (
-    "input.size > 16383 and native.same_order(input, input if type(other) in PLAIN_NUMBERS else other)"
-)
+LARGE_PAIR = "input.size > 16383 and native.same_order(input, input if type(other) in PLAIN_NUMBERS else other)"
 _COMPACT_GRADIENT = (
     "grad.dtype is native.float32 and saved.dtype is native.float32 and "
     "(grad.flags.c_contiguous and saved.flags.c_contiguous or native.same_order(grad, saved))"
@@ -118,7 +116,9 @@ def refuse(function: Callable, kinds: str) -> None:
     def refused(*arrays: Any) -> None:
         raise TypeError("the kernel does not take this dtype")
 
-    function.op.add_kernel("cpu", refused, when=f"{function.op.parameters[0]}.dtype.kind in {kinds!r}")
+    function.op.add_kernel(
+        "cpu", refused, when=f"{function.op.parameters[0]}.dtype.kind in {kinds!r}"
+    )
 
 
 def conj(x: Any) -> Any:
@@ -193,7 +193,9 @@ def declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
     return function
 
 
-def documented(name: str, places: Sequence[str], what: str, arguments: str, returns: str, example: str) -> str:
+def documented(
+    name: str, places: Sequence[str], what: str, arguments: str, returns: str, example: str
+) -> str:
     """The docstring of a short declaration.
 
     Args:
@@ -268,7 +270,11 @@ def unary(
         "The shape of ``input``.", example,
     )  # fmt: skip
     op = Elementwise(
-        declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
+        declared(name, doc, rule, module),
+        (),
+        promote=promote,
+        inplace=inplace,
+        **{"checks": "failure"} | options,
     )
     op.checks_of_operands = check if isinstance(check, tuple) else (check,)
     _finish(op, kernel, vjp, oracle, places, names, inplace)
@@ -284,7 +290,9 @@ def unary(
     def rejects(make: Callable) -> Any:
         yield reject(TypeError, "must be Tensor, not list", [1.0, 2.0])
         if floating:
-            yield reject(NotImplementedError, "not implemented for 'Long'", make(3, dtype=dtypes.int64))
+            yield reject(
+                NotImplementedError, "not implemented for 'Long'", make(3, dtype=dtypes.int64)
+            )
 
     return op.function
 
@@ -330,7 +338,11 @@ def binary(
         "The shape to which both broadcast.", example,
     )  # fmt: skip
     op = Elementwise(
-        declared(name, doc, rule, module), (), promote=promote, inplace=inplace, **{"checks": "failure"} | options
+        declared(name, doc, rule, module),
+        (),
+        promote=promote,
+        inplace=inplace,
+        **{"checks": "failure"} | options,
     )
     op.checks_of_operands = check if isinstance(check, tuple) else (check,)
     _finish(op, kernel, vjp, oracle, places, names, inplace)
@@ -347,7 +359,12 @@ def binary(
 
     @op.rejects
     def rejects(make: Callable) -> Any:
-        yield reject(RuntimeError, "must match the size of tensor b (4)", make(3, dtype=of), make(4, dtype=of))
+        yield reject(
+            RuntimeError,
+            "must match the size of tensor b (4)",
+            make(3, dtype=of),
+            make(4, dtype=of),
+        )
         yield reject(TypeError, "must be Tensor or a number, not str", make(3), "3")
 
     return op.function
@@ -377,7 +394,9 @@ def _finish(
 def plain_kernel(function: Callable, kernel: Callable) -> None:
     """Gives an op the kernel that is right everywhere, as a function of the arrays alone."""
     for target in ("cpu", "cuda"):
-        function.op.add_kernel(target, kernel, writes=isinstance(kernel, np.ufunc), name=function.op.name.strip("_"))
+        function.op.add_kernel(
+            target, kernel, writes=isinstance(kernel, np.ufunc), name=function.op.name.strip("_")
+        )
 
 
 def spread(op: Primitive, places: Sequence[str], name: str) -> None:
@@ -490,10 +509,16 @@ def gradient(
     def rule(grad: Tensor, saved: Tensor, alpha: float = 0.0, beta: float = 0.0) -> Spec:
         return Spec(grad._array.shape, grad.dtype)
 
-    op = Primitive(declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure")
+    op = Primitive(
+        declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure"
+    )
     plain_kernel(op.function, computed_wide(kernel))
     if opcode is not None:
-        code, loop, empty_like = native.extension.BINARY[opcode], native.extension.binary, np.empty_like
+        code, loop, empty_like = (
+            native.extension.BINARY[opcode],
+            native.extension.binary,
+            np.empty_like,
+        )
 
         def run(g: np.ndarray, saved: np.ndarray, alpha: float, beta: float) -> np.ndarray:
             out = empty_like(g)
@@ -508,7 +533,9 @@ def gradient(
         yield call(make(()), make((), low=domain[0], high=domain[1]), *values)
 
     @op.oracle
-    def oracle(g: np.ndarray, saved: np.ndarray, alpha: float = 0.0, beta: float = 0.0) -> np.ndarray:
+    def oracle(
+        g: np.ndarray, saved: np.ndarray, alpha: float = 0.0, beta: float = 0.0
+    ) -> np.ndarray:
         return values_of(formula(wrap(g), wrap(saved), alpha, beta))
 
     single = op.function

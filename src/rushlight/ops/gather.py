@@ -127,7 +127,9 @@ def _gather_rejects(make):
         return wrap(np.array(values))
 
     x = make(1, 3)
-    yield reject(RuntimeError, "index 3 is out of bounds for dimension 1 with size 3", x, 1, index([[3]]))
+    yield reject(
+        RuntimeError, "index 3 is out of bounds for dimension 1 with size 3", x, 1, index([[3]])
+    )
     yield reject(RuntimeError, "index -1 is out of bounds", x, 1, index([[-1]]))
     yield reject(RuntimeError, "same number of dimensions", x, 1, index([0]))
     yield reject(RuntimeError, "Size does not match at dimension 0", x, 1, index([[0], [0]]))
@@ -241,6 +243,7 @@ def take_along_dim(
             f"but got {input._array.ndim} dimensions for input, and {indices._array.ndim} dimensions for indices"
         )
     dim = wrap_dim(dim, input._array.ndim)
+
     def without(shape: tuple[int, ...]) -> list[int]:
         return [1 if i == dim else n for i, n in enumerate(shape)]
 
@@ -249,8 +252,6 @@ def take_along_dim(
     for shape, x in zip(sized, (input, indices)):
         shape[dim] = x._array.shape[dim]
     return gather(expand(input, sized[0]), dim, expand(indices, sized[1]), out=out)
-
-
 
 
 @exported("torch", "Tensor")
@@ -267,7 +268,9 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     tensor([1, 4])
     """
     if not isinstance(index, Tensor):
-        raise TypeError(f"take(): argument 'index' (position 2) must be Tensor, not {type(index).__name__}")
+        raise TypeError(
+            f"take(): argument 'index' (position 2) must be Tensor, not {type(index).__name__}"
+        )
     if index.dtype is not dtypes.int64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index.dtype}")
     return at_index(reshape(input, (-1,)), index, 0)

@@ -34,7 +34,12 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     kind = type(key)
     if kind is int:
         return item_at(self, (key, Ellipsis))
-    if kind is slice and key.step is None and type(key.start) in _PLAIN and type(key.stop) in _PLAIN:
+    if (
+        kind is slice
+        and key.step is None
+        and type(key.start) in _PLAIN
+        and type(key.stop) in _PLAIN
+    ):
         return sliced(self, (key, Ellipsis))
     if kind is Tensor and key._array.ndim:
         number = key._array.dtype.num
@@ -49,7 +54,9 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         return x
     if len(advanced) == 1:
         dim, index = advanced[0]
-        return at_mask(x, index, dim) if index._array.dtype.num == _BOOL else at_index(x, index, dim)
+        return (
+            at_mask(x, index, dim) if index._array.dtype.num == _BOOL else at_index(x, index, dim)
+        )
     return at_indices(x, array_key(x, advanced))
 
 
@@ -164,7 +171,9 @@ def read_key(x: Tensor, key: Any) -> Key:
             raise IndexError(
                 "invalid index of a 0-dim tensor. Use tensor.item() to convert it to a Python number"
             )
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {used} were given")
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}: {used} were given"
+        )
     basic: list[Any] = []
     advanced: list[tuple[int, Tensor]] = []
     take = None
@@ -210,7 +219,9 @@ def _items(key: Any) -> tuple:
     if (
         isinstance(key, list)
         and len(key) < 32
-        and any(i is None or i is Ellipsis or isinstance(i, (slice, list, tuple, Tensor)) for i in key)
+        and any(
+            i is None or i is Ellipsis or isinstance(i, (slice, list, tuple, Tensor)) for i in key
+        )
     ):
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(key)] "
@@ -235,7 +246,9 @@ def _item(item: Any) -> Any:
         return int(item)
     if not isinstance(item, Tensor):
         if isinstance(item, (np.ndarray, list, tuple, range)) or (
-            hasattr(item, "__len__") and hasattr(item, "__getitem__") and not isinstance(item, (str, dict))
+            hasattr(item, "__len__")
+            and hasattr(item, "__getitem__")
+            and not isinstance(item, (str, dict))
         ):
             array = array_of(item, None, copy=False)
             item = wrap(array if array.size else array.astype(np.int64))
@@ -273,11 +286,15 @@ def _checked_slice(item: slice) -> slice:
         if step == 0:
             raise ValueError("slice step cannot be zero")
         if step < 0:
-            raise ValueError(f"step must be greater than zero, not {step}; use torch.flip to reverse")
+            raise ValueError(
+                f"step must be greater than zero, not {step}; use torch.flip to reverse"
+            )
     if type(start) in _PLAIN and type(stop) in _PLAIN and step is item.step:
         return item
     return slice(
-        None if start is None else _slice_part(start), None if stop is None else _slice_part(stop), step
+        None if start is None else _slice_part(start),
+        None if stop is None else _slice_part(stop),
+        step,
     )
 
 
@@ -318,9 +335,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 
 
 @exported("torch", "Tensor")
-def index_put_(
-    input: Tensor, indices: Any, values: Tensor, accumulate: bool = False
-) -> Tensor:
+def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """`index_put`, written into ``input``, which is returned."""
     return put_at.op.write((input, _indices_key(input, indices), _value(values), accumulate))
 
@@ -344,7 +359,9 @@ def _indices_key(x: Tensor, indices: Any) -> tuple:
     advanced, dim = [], 0
     for i, index in enumerate(indices):
         if not isinstance(index, Tensor):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(index).__name__}")
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(index).__name__}"
+            )
         item = _item(index if index._array.ndim else index.reshape(1))
         advanced.append((dim, item))
         dim += item._array.ndim if item._array.dtype.num == _BOOL else 1

@@ -82,8 +82,22 @@ def _index_add_samples(make):
 @_index_add.rejects
 def _index_add_rejects(make):
     index = wrap(np.array([0, 3]))
-    yield reject(RuntimeError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 2), make(2, 2), 0, index)
-    yield reject(RuntimeError, "need a source of shape [2, 2], but got [1, 2]", make(3, 2), make(1, 2), 0, index)
+    yield reject(
+        RuntimeError,
+        "index 3 is out of bounds for dimension 0 with size 3",
+        make(3, 2),
+        make(2, 2),
+        0,
+        index,
+    )
+    yield reject(
+        RuntimeError,
+        "need a source of shape [2, 2], but got [1, 2]",
+        make(3, 2),
+        make(1, 2),
+        0,
+        index,
+    )
 
 
 @primitive(node_name="IndexCopyBackward0")
@@ -124,8 +138,22 @@ def _index_copy_samples(make):
 @_index_copy.rejects
 def _index_copy_rejects(make):
     index = wrap(np.array([0, -1]))
-    yield reject(IndexError, "index -1 is out of bounds for dimension 0 with size 3", make(3), make(2), 0, index)
-    yield reject(RuntimeError, "need a source of shape [2, 2], but got [2, 1]", make(3, 2), make(2, 1), 0, index)
+    yield reject(
+        IndexError,
+        "index -1 is out of bounds for dimension 0 with size 3",
+        make(3),
+        make(2),
+        0,
+        index,
+    )
+    yield reject(
+        RuntimeError,
+        "need a source of shape [2, 2], but got [2, 1]",
+        make(3, 2),
+        make(2, 1),
+        0,
+        index,
+    )
 
 
 @primitive(node_name="IndexFillBackward0")
@@ -165,7 +193,10 @@ def _index_fill_samples(make):
 
 @_index_fill.rejects
 def _index_fill_rejects(make):
-    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3), 0, wrap(np.array([3])), 1.0)
+    index = wrap(np.array([3]))
+    yield reject(
+        IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3), 0, index, 1.0
+    )
 
 
 def _arguments(name: str, x: Tensor, dim: int, index: Any) -> tuple[int, Tensor]:
@@ -173,7 +204,9 @@ def _arguments(name: str, x: Tensor, dim: int, index: Any) -> tuple[int, Tensor]
     return wrap_dim(dim, x._array.ndim), index if index._array.ndim else reshape(index, (1,))
 
 
-def _along_dim(name: str, op: Any, x: Tensor, dim: int, index: Any, source: Tensor, write: bool) -> Tensor:
+def _along_dim(
+    name: str, op: Any, x: Tensor, dim: int, index: Any, source: Tensor, write: bool
+) -> Tensor:
     """Runs an op of a source with one slice for each index, in place or not; 0-dim tensors as ``(1,)``."""
     if not isinstance(source, Tensor):
         raise TypeError(f"{name}(): argument 'source' must be Tensor, not {type(source).__name__}")
@@ -188,7 +221,13 @@ def _along_dim(name: str, op: Any, x: Tensor, dim: int, index: Any, source: Tens
 
 @exported("torch", "Tensor")
 def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    *,
+    alpha: Any = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A copy of ``input`` with the slices of ``source`` added at the places of ``index`` along ``dim``.
 
@@ -219,7 +258,9 @@ def _scaled(source: Any, alpha: Any) -> Any:
 
 
 @exported("torch", "Tensor")
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
+def index_copy(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None
+) -> Tensor:
     """A copy of ``input`` with the slices of ``source`` written at the places of ``index`` along ``dim``.
 
     Raises:
@@ -377,7 +418,9 @@ def _first(values: Tensor, shape: tuple[int, ...]) -> Tensor:
 @_masked_scatter.oracle
 def _masked_scatter_oracle(x, mask, source):
     values = iter(source.ravel())
-    return np.array([next(values) if m else e for e, m in zip(x.ravel(), mask.ravel())]).reshape(x.shape)
+    return np.array([next(values) if m else e for e, m in zip(x.ravel(), mask.ravel())]).reshape(
+        x.shape
+    )
 
 
 @_masked_scatter.samples
@@ -388,7 +431,13 @@ def _masked_scatter_samples(make):
 
 @_masked_scatter.rejects
 def _masked_scatter_rejects(make):
-    yield reject(RuntimeError, "elements where mask is True than source: 3 and 2", make(5), sample_mask(5), make(2))
+    yield reject(
+        RuntimeError,
+        "elements where mask is True than source: 3 and 2",
+        make(5),
+        sample_mask(5),
+        make(2),
+    )
     yield reject(RuntimeError, "same dtypes", make(2), sample_mask(2), make(2, dtype=dtypes.int64))
 
 
@@ -515,7 +564,9 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Spec:
         raise RuntimeError(
             f"Class values must be smaller than num_classes, but {array.max()} is not below {num_classes}"
         )
-    return Spec((*array.shape, int(array.max()) + 1 if num_classes == -1 else num_classes), dtypes.int64)
+    return Spec(
+        (*array.shape, int(array.max()) + 1 if num_classes == -1 else num_classes), dtypes.int64
+    )
 
 
 @one_hot.kernel("cpu", "cuda")

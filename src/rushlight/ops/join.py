@@ -63,12 +63,18 @@ def _cat_samples(make):
 
 @_cat.rejects
 def _cat_rejects(make):
-    yield reject(RuntimeError, "must match except in dimension 0", [make(2, 3), make(2, 4)], 0, (2, 2))
-    yield reject(RuntimeError, "same number of dimensions: got 2 and 1", [make(2, 3), make(3)], 0, (2, 3))
+    yield reject(
+        RuntimeError, "must match except in dimension 0", [make(2, 3), make(2, 4)], 0, (2, 2)
+    )
+    yield reject(
+        RuntimeError, "same number of dimensions: got 2 and 1", [make(2, 3), make(3)], 0, (2, 3)
+    )
 
 
 @exported("torch", names=("concat", "concatenate"))
-def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None, axis: int | None = None) -> Tensor:
+def cat(
+    tensors: Any, dim: int = 0, *, out: Tensor | None = None, axis: int | None = None
+) -> Tensor:
     """Tensors one after another along a dimension that exists.
 
     Args:
@@ -113,7 +119,9 @@ def _list_of_tensors(name: str, tensors: Any) -> list[Tensor]:
     tensors = list(tensors)
     for i, x in enumerate(tensors):
         if not isinstance(x, Tensor):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
+            )
     return tensors
 
 
@@ -165,7 +173,9 @@ def _stack_samples(make):
 
 @_stack.rejects
 def _stack_rejects(make):
-    yield reject(RuntimeError, "equal size, but got [2] at entry 0 and [3] at entry 1", [make(2), make(3)], 0)
+    yield reject(
+        RuntimeError, "equal size, but got [2] at entry 0 and [3] at entry 1", [make(2), make(3)], 0
+    )
 
 
 @exported("torch")

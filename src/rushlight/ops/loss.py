@@ -19,7 +19,9 @@ REDUCTIONS = ("none", "mean", "sum")
 
 def _check_reduction(reduction: str) -> None:
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'")
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction; use 'none', 'mean' or 'sum'"
+        )
 
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
@@ -48,7 +50,9 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
 # ---- losses of classes ------------------------------------------------------------------------------------
 
 
-def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+def _check_classes(
+    name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> None:
     """What `nll_loss` and `cross_entropy` ask of scores ``(N, C, *)`` and labels ``(N, *)``."""
     x, y = input._array, target._array
     if x.dtype.kind not in "fV":
@@ -64,7 +68,11 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | No
             )
         cure = ""
         if y.ndim == 2 and x.ndim == 2:
-            cure = "; pass target.squeeze(1)" if y.shape[1] == 1 else "; for one-hot labels pass target.argmax(1)"
+            cure = (
+                "; pass target.squeeze(1)"
+                if y.shape[1] == 1
+                else "; for one-hot labels pass target.argmax(1)"
+            )
         raise RuntimeError(
             f"{name}: scores of shape {list(x.shape)} need labels of shape {[*x.shape[:1], *x.shape[2:]]}, but they have "
             f"{list(y.shape)} (0D or 1D target tensor expected, multi-target not supported){cure}"
@@ -129,7 +137,9 @@ _INT64 = np.dtype(np.int64).num
 
 
 @primitive(outputs=("loss", "total"), differentiable=1, node_name="NllLossBackward0")
-def nll(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> tuple:
+def nll(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> tuple:
     """`nll_loss` of ``(N, C, *)``, and the sum of the labels' weights."""
     _check_classes("nll_loss", input, target, weight, ignore_index)
     shape = target._array.shape if reduction == "none" else ()
@@ -145,7 +155,9 @@ def _nll(xp, x, target, weight, ignore_index, reduction):
 
 @nll.vjp
 def _nll_vjp(gradients, target, weight, ignore_index, reduction, total, input_shape):
-    g = nll_gradient(gradients[0], target, weight, total.detach(), ignore_index, reduction, input_shape)
+    g = nll_gradient(
+        gradients[0], target, weight, total.detach(), ignore_index, reduction, input_shape
+    )
     return g, None, None
 
 
@@ -177,8 +189,24 @@ nll.samples(_class_samples)
 
 
 def _class_rejects(make):
-    yield reject(IndexError, "Target 5 is out of bounds", make(2, 3), wrap(np.array([1, 5])), None, -100, "mean")
-    yield reject(ValueError, "batch_size (2) to match target batch_size (3)", make(2, 3), wrap(np.array([1, 2, 0])), None, -100, "mean")
+    yield reject(
+        IndexError,
+        "Target 5 is out of bounds",
+        make(2, 3),
+        wrap(np.array([1, 5])),
+        None,
+        -100,
+        "mean",
+    )
+    yield reject(
+        ValueError,
+        "batch_size (2) to match target batch_size (3)",
+        make(2, 3),
+        wrap(np.array([1, 2, 0])),
+        None,
+        -100,
+        "mean",
+    )
     yield reject(RuntimeError, "expected scalar type Long", make(2, 3), make(2), None, -100, "mean")
 
 
@@ -205,7 +233,9 @@ def _nll_gradient(xp, g, target, weight, total, ignore_index, reduction, shape):
 
 # Linear in g, and the other way round it is the loss itself.
 nll_gradient.vjp(
-    g=lambda gg, target, weight, ignore_index, reduction: nll(gg, target, weight, ignore_index, reduction)[0]
+    g=lambda gg, target, weight, ignore_index, reduction: nll(
+        gg, target, weight, ignore_index, reduction
+    )[0]
 )
 
 
@@ -244,7 +274,12 @@ def nll_loss(
     return nll(input, target, weight, ignore_index, reduction)[0]
 
 
-@primitive(outputs=("loss", "probs", "total"), differentiable=1, node_name="NllLossBackward0", autocast="float32")
+@primitive(
+    outputs=("loss", "probs", "total"),
+    differentiable=1,
+    node_name="NllLossBackward0",
+    autocast="float32",
+)
 def softmax_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
     label_smoothing: float = 0.0,
@@ -274,19 +309,29 @@ def _softmax_cross_entropy(xp, x, target, weight, ignore_index, reduction, label
     return loss.astype(x.dtype), (exponential / sums).astype(x.dtype), total.astype(x.dtype)
 
 
-@softmax_cross_entropy.kernel("cpu", when=lambda x, target, weight, *rest: _ready(x, target, weight))
-def _softmax_cross_entropy_native(xp, x, target, weight, ignore_index, reduction, label_smoothing=0.0):
+@softmax_cross_entropy.kernel(
+    "cpu", when=lambda x, target, weight, *rest: _ready(x, target, weight)
+)
+def _softmax_cross_entropy_native(
+    xp, x, target, weight, ignore_index, reduction, label_smoothing=0.0
+):
     probs = np.empty_like(x)
     losses = np.empty_like(target, native.float32) if reduction == "none" else None
-    loss, total = native.extension.cross_entropy(x, target, weight, ignore_index, label_smoothing, probs, losses)
+    loss, total = native.extension.cross_entropy(
+        x, target, weight, ignore_index, label_smoothing, probs, losses
+    )
     if losses is None:
         # NaN where no label counts, as in PyTorch.
-        losses = np.array(loss if reduction == "sum" else loss / total if total else np.nan, np.float32)
+        losses = np.array(
+            loss if reduction == "sum" else loss / total if total else np.nan, np.float32
+        )
     return losses, probs, np.array(total, np.float32)
 
 
 @softmax_cross_entropy.vjp
-def _softmax_cross_entropy_vjp(gradients, input, target, weight, ignore_index, reduction, label_smoothing, probs, total):
+def _softmax_cross_entropy_vjp(
+    gradients, input, target, weight, ignore_index, reduction, label_smoothing, probs, total
+):
     g, total = gradients[0], total.detach()
     if not state.grad:
         gx = softmax_cross_entropy_gradient(
@@ -298,7 +343,9 @@ def _softmax_cross_entropy_vjp(gradients, input, target, weight, ignore_index, r
     return (input.softmax(1) * share.sum(1, keepdim=True) - share) * g, None, None
 
 
-def _shares(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, smoothing: float) -> Tensor:
+def _shares(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, smoothing: float
+) -> Tensor:
     """How much every log-probability counts in the loss of its item: ``loss = -(share * log_probs).sum(1)``."""
     y, like_input = values_of(target), np.zeros(input._array.shape, input._array.dtype)
     w = None if weight is None else values_of(weight)
@@ -308,7 +355,9 @@ def _shares(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: 
         classes = like_input.shape[1]
         each = np.ones(classes) if w is None else w
         used = (y != ignore_index)[:, None]
-        like_input += (used * (smoothing / classes * each).reshape(-1, *[1] * (y.ndim - 1))).astype(like_input.dtype)
+        like_input += (used * (smoothing / classes * each).reshape(-1, *[1] * (y.ndim - 1))).astype(
+            like_input.dtype
+        )
     return wrap(like_input)
 
 
@@ -350,18 +399,26 @@ def softmax_cross_entropy_gradient(
 
 
 @softmax_cross_entropy_gradient.kernel("cpu", "cuda")
-def _softmax_cross_entropy_gradient(xp, g, probs, target, weight, total, ignore_index, reduction, label_smoothing):
+def _softmax_cross_entropy_gradient(
+    xp, g, probs, target, weight, total, ignore_index, reduction, label_smoothing
+):
     y = wrap(probs)
-    share = _shares(y, wrap(target), None if weight is None else wrap(weight), ignore_index, label_smoothing)._array
+    share = _shares(
+        y, wrap(target), None if weight is None else wrap(weight), ignore_index, label_smoothing
+    )._array
     g = g / total if reduction == "mean" else xp.expand_dims(g, 1) if reduction == "none" else g
     return ((probs * share.sum(1, keepdims=True) - share) * g).astype(probs.dtype)
 
 
 @softmax_cross_entropy_gradient.kernel(
     "cpu",
-    when=lambda g, probs, target, weight, *rest: _ready(probs, target, weight) and g.flags.c_contiguous,
+    when=lambda g, probs, target, weight, *rest: (
+        _ready(probs, target, weight) and g.flags.c_contiguous
+    ),
 )
-def _softmax_cross_entropy_gradient_native(xp, g, probs, target, weight, total, ignore_index, reduction, label_smoothing):
+def _softmax_cross_entropy_gradient_native(
+    xp, g, probs, target, weight, total, ignore_index, reduction, label_smoothing
+):
     out = np.empty_like(probs)
     scale, each = 1.0, None
     if reduction == "none":
@@ -415,7 +472,9 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input._array.ndim == 0:
-        raise RuntimeError("cross_entropy: scores must have a dimension of classes, but they have shape []")
+        raise RuntimeError(
+            "cross_entropy: scores must have a dimension of classes, but they have shape []"
+        )
     if target._array.shape == input._array.shape and target.is_floating_point():
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if target._array.shape == input._array.shape and input._array.ndim > 1:
@@ -425,20 +484,31 @@ def cross_entropy(
         )
     if input._array.ndim == 1:
         loss = softmax_cross_entropy(
-            input.unsqueeze(0), target.reshape((1,)), weight, ignore_index, reduction, float(label_smoothing)
+            input.unsqueeze(0),
+            target.reshape((1,)),
+            weight,
+            ignore_index,
+            reduction,
+            float(label_smoothing),
         )[0]
         return loss.squeeze(0) if reduction == "none" else loss
-    return softmax_cross_entropy(input, target, weight, ignore_index, reduction, float(label_smoothing))[0]
+    return softmax_cross_entropy(
+        input, target, weight, ignore_index, reduction, float(label_smoothing)
+    )[0]
 
 
-def _soft_cross_entropy(input: Tensor, target: Tensor, weight: Any, reduction: str, smoothing: float) -> Tensor:
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Any, reduction: str, smoothing: float
+) -> Tensor:
     dim = 0 if input._array.ndim == 1 else 1
     classes = input._array.shape[dim]
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
     counted = input.log_softmax(dim) * target
     if weight is not None:
-        counted = counted * weight.reshape((-1,) if dim == 0 else (1, -1, *[1] * (input._array.ndim - 2)))
+        counted = counted * weight.reshape(
+            (-1,) if dim == 0 else (1, -1, *[1] * (input._array.ndim - 2))
+        )
     if reduction == "none":
         return -counted.sum(dim)
     total = -counted.sum()
@@ -452,7 +522,9 @@ def _values(name: str, input: Tensor, target: Tensor) -> None:
     """Checks prediction and target of a loss that compares them element by element; warns where they stretch."""
     for i, (what, x) in enumerate((("input", input), ("target", target))):
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name}(): argument '{what}' (position {i + 1}) must be Tensor, not {type(x).__name__}")
+            raise TypeError(
+                f"{name}(): argument '{what}' (position {i + 1}) must be Tensor, not {type(x).__name__}"
+            )
     if input._array.shape != target._array.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
@@ -464,7 +536,14 @@ def _values(name: str, input: Tensor, target: Tensor) -> None:
 
 
 @exported("nn.functional")
-def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """The squared difference.
 
     Args:
@@ -488,7 +567,14 @@ def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: An
 
 
 @exported("nn.functional")
-def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
     """The absolute difference.
 
     Args:
@@ -511,7 +597,14 @@ def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any
 
 
 @exported("nn.functional")
-def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """``0.5 * d**2 / beta`` for a difference ``d`` below ``beta``, else ``|d| - 0.5 * beta``.
 
     Source: Girshick 2015, "Fast R-CNN".
@@ -531,7 +624,13 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
 
 
 @exported("nn.functional")
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
     """``0.5 * d**2`` for a difference ``d`` below ``delta``, else ``delta * (|d| - 0.5 * delta)``.
 
     >>> huber_loss(rushlight.tensor([0.0, 2.0]), rushlight.tensor([0.5, 0.0]), reduction="none")
@@ -550,7 +649,14 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
 
 
 @exported("nn.functional")
-def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """The Kullback-Leibler divergence of log-probabilities ``input`` from probabilities ``target``.
 
     Args:
@@ -579,7 +685,9 @@ def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any 
 def _binary_cross_entropy(input: Tensor, target: Tensor) -> Spec:
     """`binary_cross_entropy` of every element."""
     if input._array.dtype != target._array.dtype:
-        raise RuntimeError(f"Found dtype {target.dtype.legacy} but expected {input.dtype.legacy}: convert the target with .to({input.dtype})")
+        raise RuntimeError(
+            f"Found dtype {target.dtype.legacy} but expected {input.dtype.legacy}: convert the target with .to({input.dtype})"
+        )
     x = values_of(input) if input.is_cpu else None
     if x is not None and x.size and not (x.min() >= 0 and x.max() <= 1):
         raise RuntimeError(
@@ -613,11 +721,20 @@ def _binary_cross_entropy_samples(make):
 
 @_binary_cross_entropy.rejects
 def _binary_cross_entropy_rejects(make):
-    yield reject(RuntimeError, "between 0 and 1", make(3, low=2.0, high=3.0), make(3, low=0.1, high=0.9))
+    yield reject(
+        RuntimeError, "between 0 and 1", make(3, low=2.0, high=3.0), make(3, low=0.1, high=0.9)
+    )
 
 
 @exported("nn.functional")
-def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
     """The cross entropy of probabilities of one class.
 
     Args:
@@ -644,7 +761,15 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = 
 
 
 @exported("nn.functional")
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean", pos_weight: Tensor | None = None) -> Tensor:
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
     """Sigmoid and `binary_cross_entropy` in one, exact for large scores.
 
     Args:
@@ -662,7 +787,9 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     if target._array.shape != input._array.shape:
-        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
     positive = logsigmoid(input)
     if pos_weight is not None:
         positive = positive * ((pos_weight - 1) * target + 1)

@@ -79,7 +79,8 @@ def half_product(xp: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @mm.kernel(
-    "cpu", when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)"
+    "cpu",
+    when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)",
 )
 def _mm_onednn(xp, a, b):
     return _product(a, b)
@@ -150,7 +151,8 @@ def _bmm(xp, a, b):
 
 
 @bmm.kernel(
-    "cpu", when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)"
+    "cpu",
+    when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)",
 )
 def _bmm_onednn(xp, a, b):
     return _product(a, b)
@@ -302,7 +304,15 @@ def _scaled(x: Tensor, factor: Any) -> Tensor:
 
 
 @exported("torch", "Tensor")
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def addmm(
+    input: Tensor,
+    mat1: Tensor,
+    mat2: Tensor,
+    *,
+    beta: Any = 1,
+    alpha: Any = 1,
+    out: Tensor | None = None,
+) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)``; ``input`` broadcasts.
 
     >>> rushlight.addmm(rushlight.ones(2), rushlight.ones(2, 3), rushlight.ones(3, 2))
@@ -327,7 +337,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 
 
 @exported("torch", "Tensor")
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     """``beta * input + alpha * bmm(batch1, batch2)``."""
     return _scaled(input, beta) + _scaled(bmm(batch1, batch2), alpha)
 
@@ -449,7 +461,12 @@ def _linear_samples(make):
 
 @linear.rejects
 def _linear_rejects(make):
-    yield reject(RuntimeError, "has 4 features in its last dimension, but weight expects 5", make(3, 4), make(2, 5))
+    yield reject(
+        RuntimeError,
+        "has 4 features in its last dimension, but weight expects 5",
+        make(3, 4),
+        make(2, 5),
+    )
     yield reject(RuntimeError, "flatten(1) gives exactly 12", make(2, 3, 4), make(2, 12))
     yield reject(RuntimeError, "bias must have shape [2]", make(3, 4), make(2, 4), make(3))
     yield reject(TypeError, "must be Tensor, not list", [[1.0]], make(2, 4))

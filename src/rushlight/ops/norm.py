@@ -28,13 +28,22 @@ def _check_channels(input: Tensor, **vectors: Tensor | None) -> None:
 
 
 def _fast(x: np.ndarray, *vectors: np.ndarray | None) -> bool:
-    return x.dtype is native.float32 and x.size > 0 and all(v is None or v.dtype is native.float32 for v in vectors)
+    return (
+        x.dtype is native.float32
+        and x.size > 0
+        and all(v is None or v.dtype is native.float32 for v in vectors)
+    )
 
 
 @primitive(
-    layout="channels_last", outputs=("out", "mean", "var"), differentiable=1, node_name="NativeBatchNormBackward0"
+    layout="channels_last",
+    outputs=("out", "mean", "var"),
+    differentiable=1,
+    node_name="NativeBatchNormBackward0",
 )
-def batch_norm_train(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple:
+def batch_norm_train(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple:
     """Every channel of ``(N, C, *)`` with mean 0 and variance 1 over the batch, then scaled and shifted.
 
     Returns:
@@ -51,7 +60,11 @@ def _batch_norm_train(xp, x, weight, bias, eps):
     wide = x.astype(np.float64) if x.dtype.itemsize < 8 else x
     mean, var = wide.mean(axes), wide.var(axes)
     out = (wide - mean.reshape(shape)) / xp.sqrt(var.reshape(shape) + eps)
-    return _affine(out, weight, bias, shape).astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+    return (
+        _affine(out, weight, bias, shape).astype(x.dtype),
+        mean.astype(x.dtype),
+        var.astype(x.dtype),
+    )
 
 
 def _affine(x, weight, bias, shape):
@@ -108,7 +121,9 @@ def _batch_norm_train_samples(make):
 
 @batch_norm_train.rejects
 def _batch_norm_train_rejects(make):
-    yield reject(RuntimeError, "weight should contain 3 elements not 4", make(2, 3, 4), make(4), None, 1e-5)
+    yield reject(
+        RuntimeError, "weight should contain 3 elements not 4", make(2, 3, 4), make(4), None, 1e-5
+    )
 
 
 @primitive(layout="channels_last", node_name="NativeBatchNormBackward0")
@@ -151,7 +166,9 @@ def _batch_norm_eval_vjp(g, input, weight, mean, var, eps):
 @batch_norm_eval.oracle
 def _batch_norm_eval_oracle(x, weight, bias, mean, var, eps):
     shape = _channel_shape(x)
-    return _affine((x - mean.reshape(shape)) / (var.reshape(shape) + eps) ** 0.5, weight, bias, shape)
+    return _affine(
+        (x - mean.reshape(shape)) / (var.reshape(shape) + eps) ** 0.5, weight, bias, shape
+    )
 
 
 @batch_norm_eval.samples
@@ -163,7 +180,13 @@ def _batch_norm_eval_samples(make):
 
 @primitive(layout="channels_last", outputs=("gx", "gw", "gb"))
 def batch_norm_gradient(
-    g: Tensor, input: Tensor, weight: Tensor | None, mean: Tensor, var: Tensor, eps: float, training: bool
+    g: Tensor,
+    input: Tensor,
+    weight: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    eps: float,
+    training: bool,
 ) -> tuple:
     """The gradients of both forms with respect to input, weight and bias, in two passes over the memory.
 
@@ -234,15 +257,23 @@ def batch_norm(
             [ 1.]])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"batch_norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"batch_norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     shape = input._array.shape
     if len(shape) < 2:
-        raise RuntimeError(f"batch_norm expects input of at least 2 dimensions (N, C, ...), got {list(shape)}")
+        raise RuntimeError(
+            f"batch_norm expects input of at least 2 dimensions (N, C, ...), got {list(shape)}"
+        )
     if not input.is_floating_point():
-        raise NotImplementedError(f"\"batch_norm\" not implemented for '{input.dtype.legacy}'; convert the input with .float()")
+        raise NotImplementedError(
+            f"\"batch_norm\" not implemented for '{input.dtype.legacy}'; convert the input with .float()"
+        )
     if not training:
         if running_mean is None or running_var is None:
-            raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
+            raise RuntimeError(
+                "Expected running_mean and running_var to be defined when training=False"
+            )
         return batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
     count = input._array.size // shape[1] if shape[1] else 0
     if count == 1:

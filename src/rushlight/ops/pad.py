@@ -59,7 +59,9 @@ def _constant_pad_rejects(make):
 
 
 @exported("nn.functional")
-def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
     """More elements at the edges of the last dimensions.
 
     Args:
@@ -92,7 +94,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode == "constant":
         return constant_pad(input, tuple(pairs), 0 if value is None else value)
     if mode not in _NUMPY_MODES:
-        raise NotImplementedError(f"Unrecognised padding mode {mode}; use constant, reflect, replicate or circular")
+        raise NotImplementedError(
+            f"Unrecognised padding mode {mode}; use constant, reflect, replicate or circular"
+        )
     if value:
         raise ValueError(f"Padding mode '{mode}' doesn't take in value argument")
     if not 1 <= count <= 3 or ndim not in (count + 1, count + 2):

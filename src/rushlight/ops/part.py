@@ -41,7 +41,9 @@ def _indexed_shape(shape: tuple[int, ...], key: tuple) -> tuple[int, ...]:
             raise IndexError(
                 "invalid index of a 0-dim tensor. Use tensor.item() to convert it to a Python number"
             )
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: {used} were given")
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)}: {used} were given"
+        )
     dim, made = 0, []
     for item in key:
         if item is None:
@@ -77,8 +79,15 @@ def _basic_index_samples(make):
 
 
 def _basic_index_rejects(make):
-    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 4), (3, Ellipsis))
-    yield reject(IndexError, "index -5 is out of bounds for dimension 1 with size 4", make(3, 4), (0, -5))
+    yield reject(
+        IndexError,
+        "index 3 is out of bounds for dimension 0 with size 3",
+        make(3, 4),
+        (3, Ellipsis),
+    )
+    yield reject(
+        IndexError, "index -5 is out of bounds for dimension 1 with size 4", make(3, 4), (0, -5)
+    )
     yield reject(IndexError, "too many indices for tensor of dimension 1", make(3), (0, 0))
     yield reject(IndexError, "invalid index of a 0-dim tensor", make(()), (0, Ellipsis))
 
@@ -139,7 +148,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         )
     start = start + shape[dim] if start < 0 else start
     if length < 0 or start + length > shape[dim]:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[dim]}).")
+        raise RuntimeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({shape[dim]})."
+        )
     return sliced(input, (*[slice(None)] * dim, slice(start, start + length), Ellipsis))
 
 
@@ -325,7 +336,9 @@ def _on_diagonal_samples(make):
 
 @_on_diagonal.oracle
 def _on_diagonal_oracle(x, shape, offset, dim1, dim2):
-    moved = np.zeros([n for i, n in enumerate(shape) if i not in (dim1, dim2)] + [shape[dim1], shape[dim2]])
+    moved = np.zeros(
+        [n for i, n in enumerate(shape) if i not in (dim1, dim2)] + [shape[dim1], shape[dim2]]
+    )
     for at in np.ndindex(*x.shape):
         moved[(*at[:-1], at[-1] + max(-offset, 0), at[-1] + max(offset, 0))] = x[at]
     return np.moveaxis(moved, (-2, -1), (dim1, dim2))
@@ -349,7 +362,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if size < 0:
         raise RuntimeError(f"size is {size} but must be >= 0")
     if size > length:
-        raise RuntimeError(f"maximum size for tensor at dimension {dim} is {length} but size is {size}")
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {dim} is {length} but size is {size}"
+        )
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if not shape:
@@ -361,7 +376,9 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
 def _unfold(input: Tensor, dim: int, size: int, step: int) -> Spec:
     """`unfold` with checked arguments."""
     shape = input._array.shape
-    return Spec((*shape[:dim], (shape[dim] - size) // step + 1, *shape[dim + 1 :], size), input.dtype)
+    return Spec(
+        (*shape[:dim], (shape[dim] - size) // step + 1, *shape[dim + 1 :], size), input.dtype
+    )
 
 
 @_unfold.kernel("cpu", "cuda")
@@ -448,7 +465,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             f"mismatch in length of strides and shape: {len(stride)} strides for {len(size)} sizes"
         )
     if any(s < 0 for s in stride):
-        raise RuntimeError(f"as_strided: Negative strides are not supported, got strides {list(stride)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported, got strides {list(stride)}"
+        )
     if any(n < 0 for n in size):
         raise RuntimeError(f"as_strided: sizes must not be negative, got {list(size)}")
     settle(input)
@@ -519,4 +538,12 @@ def _as_strided_oracle(x, size, stride, start, own):
 
 @_as_strided.rejects
 def _as_strided_rejects(make):
-    yield reject(RuntimeError, "are out of bounds for storage of 4 elements", make(4), (3, 3), (2, 1), 0, (1,))
+    yield reject(
+        RuntimeError,
+        "are out of bounds for storage of 4 elements",
+        make(4),
+        (3, 3),
+        (2, 1),
+        0,
+        (1,),
+    )

@@ -138,7 +138,9 @@ def _sgn(x):
 
 def _sign_checks(name: str, input: Tensor) -> None:
     if input.dtype.is_complex:
-        raise NotImplementedError("torch.sign is not intended to support complex numbers. Please use torch.sgn instead.")
+        raise NotImplementedError(
+            "torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
 
 
 def _sgn_vjp(g, input, out):
@@ -168,7 +170,11 @@ sgn = unary(
 )  # fmt: skip
 
 _abs_gradient = gradient(
-    "_abs_gradient", lambda g, x, a, b: g * _sgn(x), lambda g, x, a, b: g * sgn(x), "abs_backward", module=_HERE
+    "_abs_gradient",
+    lambda g, x, a, b: g * _sgn(x),
+    lambda g, x, a, b: g * sgn(x),
+    "abs_backward",
+    module=_HERE,
 )
 abs = unary(
     "abs", np.absolute, "The size of each element: ``-input`` where it is negative.",
@@ -202,7 +208,9 @@ copysign = binary(
 _REAL = (no_complex, no_bool)
 
 
-def _rounding(name: str, kernel: Any, what: str, oracle: Any, example: str, names: tuple[str, ...] = ()) -> Any:
+def _rounding(
+    name: str, kernel: Any, what: str, oracle: Any, example: str, names: tuple[str, ...] = ()
+) -> Any:
     return unary(
         name, kernel, what, vjp=lambda g: zero(g), oracle=oracle, promote=None,
         check=_REAL, example=example, names=names, domain=(-3.0, 3.0), module=_HERE,

@@ -94,7 +94,11 @@ def _windows(xp: Any, x: np.ndarray, window: Window, fill: Any) -> np.ndarray:
     return xp.lib.stride_tricks.as_strided(
         x,
         (*x.shape[:2], *out, *window.kernel),
-        (*x.strides[:2], *(t * s for t, s in zip(step, window.stride)), *(t * d for t, d in zip(step, window.dilation))),
+        (
+            *x.strides[:2],
+            *(t * s for t, s in zip(step, window.stride)),
+            *(t * d for t, d in zip(step, window.dilation)),
+        ),
         writeable=False,
     )
 
@@ -177,16 +181,30 @@ def _max_pool_samples(make):
 
 @max_pool.rejects
 def _max_pool_rejects(make):
-    yield reject(RuntimeError, "Output size is too small", make(1, 1, 2, 2), Window((3, 3), (3, 3), (0, 0), (1, 1)))
-    yield reject(RuntimeError, "at most half", make(1, 1, 4, 4), Window((2, 2), (2, 2), (2, 2), (1, 1)))
-    yield reject(RuntimeError, "stride must be at least 1", make(1, 1, 4, 4), Window((2, 2), (0, 2), (0, 0), (1, 1)))
+    yield reject(
+        RuntimeError,
+        "Output size is too small",
+        make(1, 1, 2, 2),
+        Window((3, 3), (3, 3), (0, 0), (1, 1)),
+    )
+    yield reject(
+        RuntimeError, "at most half", make(1, 1, 4, 4), Window((2, 2), (2, 2), (2, 2), (1, 1))
+    )
+    yield reject(
+        RuntimeError,
+        "stride must be at least 1",
+        make(1, 1, 4, 4),
+        Window((2, 2), (0, 2), (0, 0), (1, 1)),
+    )
 
 
 def _taps_dtype(window: Window) -> dtypes.dtype:
     return dtypes.uint8 if math.prod(window.kernel) <= 256 else dtypes.int64
 
 
-@primitive(layout="channels_last", outputs=("out", "taps"), node_name="MaxPool2DWithIndicesBackward0")
+@primitive(
+    layout="channels_last", outputs=("out", "taps"), node_name="MaxPool2DWithIndicesBackward0"
+)
 def max_pool_taps(input: Tensor, window: Window) -> tuple:
     """`max_pool`, with the place of each element counted inside its window: what a gradient needs, in less memory."""
     out = _check("max_pool", input, window)
@@ -204,7 +222,10 @@ def _max_pool_taps(xp, x, window):
 
 
 @max_pool_taps.kernel(
-    "cpu", when=lambda x, window: x.dtype is native.float32 and x.size > 0 and math.prod(window.kernel) <= 256
+    "cpu",
+    when=lambda x, window: (
+        x.dtype is native.float32 and x.size > 0 and math.prod(window.kernel) <= 256
+    ),
 )
 def _max_pool_taps_native(xp, x, window):
     x = native.plane_order(x)
@@ -222,10 +243,9 @@ def _halves(window: Window) -> bool:
 
 @max_pool_taps.kernel(
     "cpu",
-    when=lambda x, window: _halves(window)
-    and x.dtype is native.float32
-    and x.flags.c_contiguous
-    and x.size > 0,
+    when=lambda x, window: (
+        _halves(window) and x.dtype is native.float32 and x.flags.c_contiguous and x.size > 0
+    ),
 )
 def _max_pool_taps_planar(xp, x, window):
     shape = (*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2)
@@ -276,7 +296,9 @@ def _max_pool_gradient(xp, g, taps, size, window):
 
 @max_pool_gradient.kernel(
     "cpu",
-    when=lambda g, taps, size, window: g.dtype is native.float32 and taps.dtype.itemsize == 1 and g.size > 0,
+    when=lambda g, taps, size, window: (
+        g.dtype is native.float32 and taps.dtype.itemsize == 1 and g.size > 0
+    ),
 )
 def _max_pool_gradient_native(xp, g, taps, size, window):
     taps = native.plane_order(taps)
@@ -287,10 +309,9 @@ def _max_pool_gradient_native(xp, g, taps, size, window):
 
 @max_pool_gradient.kernel(
     "cpu",
-    when=lambda g, taps, size, window: _halves(window)
-    and g.dtype is native.float32
-    and taps.flags.c_contiguous
-    and g.size > 0,
+    when=lambda g, taps, size, window: (
+        _halves(window) and g.dtype is native.float32 and taps.flags.c_contiguous and g.size > 0
+    ),
 )
 def _max_pool_gradient_planar(xp, g, taps, size, window):
     gx = np.empty((*g.shape[:2], *size), g.dtype)
@@ -299,7 +320,9 @@ def _max_pool_gradient_planar(xp, g, taps, size, window):
 
 
 max_pool_gradient.vjp(
-    g=lambda gg, taps, size, window: gather_spatial(gg, wrap(_indices_of(values_of(taps), size, window)))
+    g=lambda gg, taps, size, window: gather_spatial(
+        gg, wrap(_indices_of(values_of(taps), size, window))
+    )
 )
 
 
@@ -317,7 +340,9 @@ def _scatter_spatial(xp, g, indices, size):
     if at.size and not (0 <= at.min() and at.max() < each):
         raise IndexError(f"an index is outside the {each} elements of the plane")
     base = xp.arange(planes)[:, None] * each
-    out = xp.bincount((at + base).ravel(), g.reshape(planes, -1).ravel().astype(np.float64), planes * each)
+    out = xp.bincount(
+        (at + base).ravel(), g.reshape(planes, -1).ravel().astype(np.float64), planes * each
+    )
     return out.reshape(*g.shape[:2], *size).astype(g.dtype)
 
 
@@ -376,7 +401,9 @@ def avg_pool(input: Tensor, window: Window, count_include_pad: bool, divisor: in
     return Spec((*input._array.shape[:2], *out), input.dtype)
 
 
-def _counts(window: Window, size: Sequence[int], include_pad: bool, divisor: int | None) -> np.ndarray:
+def _counts(
+    window: Window, size: Sequence[int], include_pad: bool, divisor: int | None
+) -> np.ndarray:
     """By what every window's sum is divided, ``(*out)``."""
     out = window.output(size)
     if divisor is not None:
@@ -393,13 +420,13 @@ def _counts(window: Window, size: Sequence[int], include_pad: bool, divisor: int
 @avg_pool.kernel("cpu", "cuda")
 def _avg_pool(xp, x, window, count_include_pad, divisor):
     windows = _windows(xp, x, window, 0)
-    sums = windows.sum(tuple(range(x.ndim, windows.ndim)), dtype=np.float64 if x.dtype.itemsize > 2 else np.float32)
+    sums = windows.sum(
+        tuple(range(x.ndim, windows.ndim)), dtype=np.float64 if x.dtype.itemsize > 2 else np.float32
+    )
     return (sums / _counts(window, x.shape[2:], count_include_pad, divisor)).astype(x.dtype)
 
 
-@avg_pool.kernel(
-    "cpu", when=lambda x, *rest: x.dtype is native.float32 and x.size > 0
-)
+@avg_pool.kernel("cpu", when=lambda x, *rest: x.dtype is native.float32 and x.size > 0)
 def _avg_pool_native(xp, x, window, count_include_pad, divisor):
     x = native.plane_order(x)
     out = native.empty_in_order_of(x, (*x.shape[:2], *window.output(x.shape[2:])), x.dtype)
@@ -454,15 +481,15 @@ def _avg_pool_gradient(xp, g, size, window, count_include_pad, divisor):
     reach = window.reach(size, out)
     result = xp.zeros((*g.shape[:2], *(n + a + b for n, (a, b) in zip(size, reach))), g.dtype)
     for element in np.ndindex(*window.kernel):
-        place = tuple(slice(e, e + (m - 1) * s + 1, s) for e, m, s in zip(element, out, window.stride))
+        place = tuple(
+            slice(e, e + (m - 1) * s + 1, s) for e, m, s in zip(element, out, window.stride)
+        )
         result[(slice(None), slice(None), *place)] += share
     inner = tuple(slice(a, a + n) for n, (a, _) in zip(size, reach))
     return xp.ascontiguousarray(result[(slice(None), slice(None), *inner)])
 
 
-@avg_pool_gradient.kernel(
-    "cpu", when=lambda g, *rest: g.dtype is native.float32 and g.size > 0
-)
+@avg_pool_gradient.kernel("cpu", when=lambda g, *rest: g.dtype is native.float32 and g.size > 0)
 def _avg_pool_gradient_native(xp, g, size, window, count_include_pad, divisor):
     g = native.plane_order(g)
     gx = native.empty_in_order_of(g, (*g.shape[:2], *size), g.dtype)
@@ -471,7 +498,9 @@ def _avg_pool_gradient_native(xp, g, size, window, count_include_pad, divisor):
 
 
 avg_pool_gradient.vjp(
-    g=lambda gg, window, count_include_pad, divisor: avg_pool(gg, window, count_include_pad, divisor)
+    g=lambda gg, window, count_include_pad, divisor: avg_pool(
+        gg, window, count_include_pad, divisor
+    )
 )
 
 
@@ -504,7 +533,9 @@ def adaptive_avg_pool(input: Tensor, size: tuple[int, ...]) -> Spec:
     """The means of windows that divide ``(N, C, *in)`` into ``size`` parts."""
     shape = input._array.shape
     if 0 in shape[2:] or min(size, default=0) < 0:
-        raise RuntimeError(f"adaptive_avg_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}")
+        raise RuntimeError(
+            f"adaptive_avg_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}"
+        )
     return Spec((*shape[:2], *size), input.dtype)
 
 
@@ -514,13 +545,20 @@ def _adaptive_avg_pool(xp, x, size):
     out = x.astype(wide)
     for i, m in enumerate(size):
         starts, ends = _bounds(out.shape[2 + i], m)
-        parts = [out[(slice(None),) * (2 + i) + (slice(a, b),)].mean(2 + i) for a, b in zip(starts, ends)]
-        out = xp.stack(parts, 2 + i) if parts else xp.zeros((*out.shape[: 2 + i], 0, *out.shape[3 + i :]), wide)
+        parts = [
+            out[(slice(None),) * (2 + i) + (slice(a, b),)].mean(2 + i) for a, b in zip(starts, ends)
+        ]
+        out = (
+            xp.stack(parts, 2 + i)
+            if parts
+            else xp.zeros((*out.shape[: 2 + i], 0, *out.shape[3 + i :]), wide)
+        )
     return out.astype(x.dtype)
 
 
 @adaptive_avg_pool.kernel(
-    "cpu", when=lambda x, size: x.dtype is native.float32 and x.size > 0 and min(size, default=0) > 0
+    "cpu",
+    when=lambda x, size: x.dtype is native.float32 and x.size > 0 and min(size, default=0) > 0,
 )
 def _adaptive_avg_pool_native(xp, x, size):
     x = native.plane_order(x)
@@ -539,8 +577,12 @@ def _adaptive_avg_pool_oracle(x, size):
     out = np.zeros((*x.shape[:2], *size))
     bounds = [_bounds(n, m) for n, m in zip(x.shape[2:], size)]
     for place in np.ndindex(*size):
-        part = x[(slice(None), slice(None), *[slice(b[0][i], b[1][i]) for b, i in zip(bounds, place)])]
-        out[(slice(None), slice(None), *place)] = part.reshape(*x.shape[:2], -1).sum(-1) / math.prod(part.shape[2:])
+        part = x[
+            (slice(None), slice(None), *[slice(b[0][i], b[1][i]) for b, i in zip(bounds, place)])
+        ]
+        out[(slice(None), slice(None), *place)] = part.reshape(*x.shape[:2], -1).sum(
+            -1
+        ) / math.prod(part.shape[2:])
     return out
 
 
@@ -587,7 +629,9 @@ adaptive_avg_pool_gradient.vjp(g=lambda gg, g_shape: adaptive_avg_pool(gg, g_sha
 def _adaptive_avg_pool_gradient_oracle(g, size):
     units = np.eye(math.prod(size)).reshape(-1, 1, *size)
     answers = _adaptive_avg_pool_oracle(units, g.shape[2:])
-    return np.tensordot(g.reshape(*g.shape[:2], -1), answers.reshape(len(units), -1), ((2,), (1,))).reshape(*g.shape[:2], *size)
+    return np.tensordot(
+        g.reshape(*g.shape[:2], -1), answers.reshape(len(units), -1), ((2,), (1,))
+    ).reshape(*g.shape[:2], *size)
 
 
 @adaptive_avg_pool_gradient.samples
@@ -596,12 +640,16 @@ def _adaptive_avg_pool_gradient_samples(make):
     yield call(make(2, 3, 1, 1), (4, 4))
 
 
-@primitive(layout="channels_last", outputs=("out", "indices"), node_name="AdaptiveMaxPool2DBackward0")
+@primitive(
+    layout="channels_last", outputs=("out", "indices"), node_name="AdaptiveMaxPool2DBackward0"
+)
 def adaptive_max_pool(input: Tensor, size: tuple[int, ...]) -> tuple:
     """The largest elements of windows that divide ``(N, C, *in)`` into ``size`` parts, and where they are."""
     shape = input._array.shape
     if 0 in shape[2:] or min(size, default=0) < 0:
-        raise RuntimeError(f"adaptive_max_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}")
+        raise RuntimeError(
+            f"adaptive_max_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}"
+        )
     return Spec((*shape[:2], *size), input.dtype), Spec((*shape[:2], *size), dtypes.int64)
 
 
@@ -615,7 +663,9 @@ def _adaptive_max_pool(xp, x, size):
         region = tuple(slice(b[0][i], b[1][i]) for b, i in zip(bounds, place))
         part = x[(slice(None), slice(None), *region)].reshape(*x.shape[:2], -1)
         at = part.argmax(-1)
-        out[(slice(None), slice(None), *place)] = xp.take_along_axis(part, at[..., None], -1)[..., 0]
+        out[(slice(None), slice(None), *place)] = xp.take_along_axis(part, at[..., None], -1)[
+            ..., 0
+        ]
         index[(slice(None), slice(None), *place)] = numbers[region].ravel()[at]
     return out, index
 
@@ -630,7 +680,10 @@ def _adaptive_max_pool_oracle(x, size):
     for n, c in np.ndindex(*x.shape[:2]):
         for place in np.ndindex(*size):
             candidates = [range(int(b[0][i]), int(b[1][i])) for b, i in zip(bounds, place)]
-            at = max(np.ndindex(*map(len, candidates)), key=lambda e: x[(n, c, *[r[i] for r, i in zip(candidates, e)])])
+            at = max(
+                np.ndindex(*map(len, candidates)),
+                key=lambda e: x[(n, c, *[r[i] for r, i in zip(candidates, e)])],
+            )
             at = [r[i] for r, i in zip(candidates, at)]
             values[(n, c, *place)] = x[(n, c, *at)]
             index[(n, c, *place)] = np.ravel_multi_index(at, x.shape[2:])
@@ -648,7 +701,9 @@ def _adaptive_max_pool_samples(make):
 
 def _batched(name: str, input: Tensor, n: int) -> tuple[Tensor, bool]:
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     ndim = input._array.ndim
     if ndim not in (n + 1, n + 2):
         raise RuntimeError(
@@ -657,7 +712,9 @@ def _batched(name: str, input: Tensor, n: int) -> tuple[Tensor, bool]:
     return (input.unsqueeze(0), True) if ndim == n + 1 else (input, False)
 
 
-def _window(n: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Window:
+def _window(
+    n: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Window:
     kernel = several(kernel_size, n, "kernel_size")
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     return Window(
@@ -750,7 +807,9 @@ def _pooling_functions(n: int) -> None:
 
     def adaptive_max_pool_nd(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         x, alone = _batched(adaptive_max_pool_nd.__name__, input, n)
-        out, indices = adaptive_max_pool(x, _sizes(adaptive_max_pool_nd.__name__, output_size, x, n))
+        out, indices = adaptive_max_pool(
+            x, _sizes(adaptive_max_pool_nd.__name__, output_size, x, n)
+        )
         if alone:
             out, indices = out.squeeze(0), indices.squeeze(0)
         return (out, indices) if return_indices else out
@@ -776,7 +835,9 @@ def _pooling_functions(n: int) -> None:
         if output_size is None:
             size = tuple(
                 (m - 1) * s - 2 * p + k
-                for m, k, s, p in zip(x._array.shape[2:], window.kernel, window.stride, window.padding)
+                for m, k, s, p in zip(
+                    x._array.shape[2:], window.kernel, window.stride, window.padding
+                )
             )
         else:
             size = tuple(output_size)[-n:]

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import devices
-from .. import dtypes
+from .. import devices, dtypes
 from ..autograd.modes import state
 from ..autograd.views import advance, history
 from ..backend import random_streams as streams
@@ -47,7 +46,9 @@ def _draws(name: str, names: tuple[str, ...], defaults: tuple, doc: str, run: An
         values = [given.get(n, d) for n, d in zip(names, defaults)]
         values = [v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values]
         return _filled_in_place(
-            self, generator, lambda engine, array, order: run(engine, array, *values, in_memory_order=order)
+            self,
+            generator,
+            lambda engine, array, order: run(engine, array, *values, in_memory_order=order),
         )
 
     method.__name__ = method.__qualname__ = name
@@ -55,12 +56,48 @@ def _draws(name: str, names: tuple[str, ...], defaults: tuple, doc: str, run: An
     exported("Tensor")(method)
 
 
-_draws("uniform_", ("from", "to"), (0.0, 1.0), "Overwritten with numbers from ``from`` up to ``to``, all equally likely.", streams.uniform)
-_draws("normal_", ("mean", "std"), (0.0, 1.0), "Overwritten with normally distributed numbers.", streams.normal)
-_draws("log_normal_", ("mean", "std"), (1.0, 2.0), "Overwritten with ``exp`` of normally distributed numbers.", streams.log_normal)
-_draws("exponential_", ("lambd",), (1.0,), "Overwritten with exponentially distributed numbers of rate ``lambd``.", streams.exponential)
-_draws("cauchy_", ("median", "sigma"), (0.0, 1.0), "Overwritten with Cauchy-distributed numbers.", streams.cauchy)
-_draws("geometric_", ("p",), (0.5,), "Overwritten with the number of trials up to the first success of probability ``p``.", streams.geometric)
+_draws(
+    "uniform_",
+    ("from", "to"),
+    (0.0, 1.0),
+    "Overwritten with numbers from ``from`` up to ``to``, all equally likely.",
+    streams.uniform,
+)
+_draws(
+    "normal_",
+    ("mean", "std"),
+    (0.0, 1.0),
+    "Overwritten with normally distributed numbers.",
+    streams.normal,
+)
+_draws(
+    "log_normal_",
+    ("mean", "std"),
+    (1.0, 2.0),
+    "Overwritten with ``exp`` of normally distributed numbers.",
+    streams.log_normal,
+)
+_draws(
+    "exponential_",
+    ("lambd",),
+    (1.0,),
+    "Overwritten with exponentially distributed numbers of rate ``lambd``.",
+    streams.exponential,
+)
+_draws(
+    "cauchy_",
+    ("median", "sigma"),
+    (0.0, 1.0),
+    "Overwritten with Cauchy-distributed numbers.",
+    streams.cauchy,
+)
+_draws(
+    "geometric_",
+    ("p",),
+    (0.5,),
+    "Overwritten with the number of trials up to the first success of probability ``p``.",
+    streams.geometric,
+)
 
 
 @exported("Tensor")
@@ -88,10 +125,14 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Overwritten with 1 of probability ``p``, else 0; ``p`` may be a tensor of this shape."""
     if isinstance(p, Tensor) and p._array.ndim:
         each = np.broadcast_to(values_of(p), self._array.shape)
-        run = lambda engine, array, order: streams.bernoulli_each(engine, array, each, in_memory_order=order)  # noqa: E731
+        run = lambda engine, array, order: streams.bernoulli_each(
+            engine, array, each, in_memory_order=order
+        )  # noqa: E731
     else:
         p = p.item() if isinstance(p, Tensor) else p
-        run = lambda engine, array, order: streams.bernoulli(engine, array, p, in_memory_order=order)  # noqa: E731
+        run = lambda engine, array, order: streams.bernoulli(
+            engine, array, p, in_memory_order=order
+        )  # noqa: E731
     return _filled_in_place(self, generator, run)
 
 
@@ -103,7 +144,9 @@ def _new_random(name: str, fill: Any, doc: str) -> None:
         if names:
             size = (names.pop("size"),) if "size" in names else size
             if names:
-                raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(names))}'")
+                raise TypeError(
+                    f"{name}() got an unexpected keyword argument '{next(iter(names))}'"
+                )
         made = new_leaf(np.empty, sizes_of(name, size), dtype, device, False)
         if type(made._array) is not MetaArray:
             fill(engine_of(generator), made._array)
@@ -124,11 +167,17 @@ def _new_random(name: str, fill: Any, doc: str) -> None:
             input.dtype if dtype is None else dtype, input.device if device is None else device, False,
         )  # fmt: skip
         if type(made._array) is not MetaArray:
-            fill(engine_of(generator), made._array, in_memory_order=not made._array.flags.c_contiguous)
+            fill(
+                engine_of(generator),
+                made._array,
+                in_memory_order=not made._array.flags.c_contiguous,
+            )
         return made.requires_grad_() if requires_grad else made
 
     like.__name__ = like.__qualname__ = name + "_like"
-    like.__doc__ = f"`{name}` in the shape, dtype and on the device of ``input``, unless said otherwise."
+    like.__doc__ = (
+        f"`{name}` in the shape, dtype and on the device of ``input``, unless said otherwise."
+    )
     exported("torch")(like)
 
 
@@ -155,7 +204,18 @@ _new_random("randn", streams.normal, """Normally distributed numbers of mean 0 a
 
 
 @exported("torch")
-def randint(*args: Any, low: Any = None, high: Any = None, size: Any = None, generator: Any = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randint(
+    *args: Any,
+    low: Any = None,
+    high: Any = None,
+    size: Any = None,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Whole numbers from ``low`` (0) up to, not including, ``high``, all equally likely.
 
     Args:
@@ -182,9 +242,17 @@ def randint(*args: Any, low: Any = None, high: Any = None, size: Any = None, gen
     if high is None:
         raise TypeError("randint() missing the argument 'high'")
     low, high = int(low), int(high)
-    made = new_leaf(np.empty, sizes_of("randint", (size,)), dtypes.int64 if dtype is None else dtype, device, False)
+    made = new_leaf(
+        np.empty,
+        sizes_of("randint", (size,)),
+        dtypes.int64 if dtype is None else dtype,
+        device,
+        False,
+    )
     if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
     if type(made._array) is not MetaArray:
         streams.random(engine_of(generator), made._array, low, high)
     if out is not None:
@@ -193,13 +261,37 @@ def randint(*args: Any, low: Any = None, high: Any = None, size: Any = None, gen
 
 
 @exported("torch")
-def randint_like(input: Tensor, *bounds: Any, low: Any = None, high: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    *bounds: Any,
+    low: Any = None,
+    high: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """`randint` in the shape, dtype and on the device of ``input``."""
-    return randint(*bounds, low=low, high=high, size=input._array.shape, dtype=dtype or input.dtype, device=device or input.device)
+    return randint(
+        *bounds,
+        low=low,
+        high=high,
+        size=input._array.shape,
+        dtype=dtype or input.dtype,
+        device=device or input.device,
+    )
 
 
 @exported("torch")
-def randperm(n: int, *, generator: Any = None, out: Tensor | None = None, dtype: Any = dtypes.int64, layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def randperm(
+    n: int,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: Any = dtypes.int64,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """The numbers from 0 to ``n - 1`` in random order.
 
     >>> _ = rushlight.manual_seed(0)
@@ -210,13 +302,25 @@ def randperm(n: int, *, generator: Any = None, out: Tensor | None = None, dtype:
         raise RuntimeError(f"n must be non-negative, got {n}")
     if devices.resolve(device) is not devices.CPU:
         return new_leaf(np.empty, (n,), dtype, device, False)
-    array = streams.permutation(engine_of(generator), int(n)).astype(as_dtype(dtype).numpy, copy=False)
+    array = streams.permutation(engine_of(generator), int(n)).astype(
+        as_dtype(dtype).numpy, copy=False
+    )
     made = placed_array(array, device, requires_grad)
     return made if out is None else write_out(out, made)
 
 
 @exported("torch")
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Tensor | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normally distributed numbers, each of its own mean and standard deviation where these are tensors.
 
     >>> rushlight.normal(rushlight.zeros(3), 1.0).shape
@@ -246,7 +350,9 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any 
 
 
 @exported("torch", "Tensor")
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Any = None, out: Tensor | None = None
+) -> Tensor:
     """1 with the probability that ``input`` gives for each element (or ``p``), else 0.
 
     Raises:
@@ -265,7 +371,14 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None, o
 
 
 @exported("torch", "Tensor")
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Tensor | None = None) -> Tensor:
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """Indices drawn with the probabilities that a vector, or each row of a matrix, is proportional to.
 
     Args:
@@ -282,7 +395,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     >>> rushlight.multinomial(rushlight.tensor([0.0, 1.0, 0.0]), 1)
     tensor([1])
     """
-    made = wrap(streams.multinomial(engine_of(generator), values_of(input), num_samples, replacement))
+    made = wrap(
+        streams.multinomial(engine_of(generator), values_of(input), num_samples, replacement)
+    )
     return made if out is None else write_out(out, made)
 
 

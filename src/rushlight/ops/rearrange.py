@@ -122,7 +122,9 @@ def repeat_interleave(
         repeats = wrap(np.full(size, repeats, np.int64))
     index = _repeated_indices(repeats, size)
     if output_size is not None and output_size != index._array.size:
-        raise RuntimeError(f"allocated size {output_size} does not match required size {index._array.size}")
+        raise RuntimeError(
+            f"allocated size {output_size} does not match required size {index._array.size}"
+        )
     return at_index(input, index, dim)
 
 
@@ -131,7 +133,9 @@ def _repeated_indices(repeats: Tensor, size: int) -> Tensor:
         raise NotImplementedError(f"repeats has to be Long or Int tensor, but got {repeats.dtype}")
     counts = values_of(repeats)
     if counts.ndim > 1:
-        raise RuntimeError(f"repeats must be 0-dim or 1-dim tensor, but got shape {list(counts.shape)}")
+        raise RuntimeError(
+            f"repeats must be 0-dim or 1-dim tensor, but got shape {list(counts.shape)}"
+        )
     if counts.size not in (1, size):
         raise RuntimeError(
             f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} "
@@ -206,7 +210,9 @@ def fliplr(input: Tensor) -> Tensor:
     tensor([[2, 1]])
     """
     if input._array.ndim < 2:
-        raise RuntimeError(f"fliplr: input must be >= 2-d, but it has shape {list(input._array.shape)}")
+        raise RuntimeError(
+            f"fliplr: input must be >= 2-d, but it has shape {list(input._array.shape)}"
+        )
     return _flip(input, (1,))
 
 
@@ -241,7 +247,9 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
     a, b = (wrap_dim(d, ndim) for d in dims)
     if a == b:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     k %= 4
     if k == 1:
         return not_a_view(transpose(_flip(input, (b,)), a, b))
@@ -298,7 +306,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         return not_a_view(reshape(_roll(reshape(input, (-1,)), shifts, (0,)), input._array.shape))
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
     if len(shifts) != len(dims):
-        raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+        raise RuntimeError(
+            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
+        )
     ndim = input._array.ndim
     return _roll(input, shifts, tuple([wrap_dim(d, ndim) for d in dims]))
 
@@ -349,7 +359,9 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             stacklevel=2,
         )
     elif indexing not in ("ij", "xy"):
-        raise RuntimeError(f"torch.meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+        raise RuntimeError(
+            f"torch.meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}"
+        )
     swap = indexing == "xy" and len(tensors) > 1
     order = [1, 0, *range(2, len(tensors))] if swap else list(range(len(tensors)))
     shape = tuple([tensors[i]._array.size for i in order])
@@ -457,7 +469,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
     if not input._array.ndim:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a 0-dim tensor")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a 0-dim tensor"
+        )
     dim = wrap_dim(dim, input._array.ndim)
     size = input._array.shape[dim]
     cuts = indices_or_sections
@@ -487,7 +501,11 @@ def _split_as(name: str, least: int, dim: Any) -> None:
                 f"but got a tensor with {len(shape)} dimensions!"
             )
         along = dim(len(shape))
-        if isinstance(indices_or_sections, int) and indices_or_sections > 0 and shape[along] % indices_or_sections:
+        if (
+            isinstance(indices_or_sections, int)
+            and indices_or_sections > 0
+            and shape[along] % indices_or_sections
+        ):
             raise RuntimeError(
                 f"torch.{name} attempted to split along dimension {along}, but the size of the dimension "
                 f"{shape[along]} is not divisible by the split_size {indices_or_sections}!"

@@ -29,7 +29,9 @@ def _scatter_kernel(xp, x, src, dim, index, out=None):
 
 
 _scatter.vjp(
-    input=lambda g, dim, index: _scatter(g, expand(g.new_zeros(()), index._array.shape), dim, index),
+    input=lambda g, dim, index: _scatter(
+        g, expand(g.new_zeros(()), index._array.shape), dim, index
+    ),
     src=lambda g, dim, index: gather_at(g, dim, index),
 )
 
@@ -51,7 +53,14 @@ def _scatter_samples(make):
 @_scatter.rejects
 def _scatter_rejects(make):
     index = wrap(np.array([[4]]))
-    yield reject(RuntimeError, "index 4 is out of bounds for dimension 1 with size 4", make(1, 4), make(1, 1), 1, index)
+    yield reject(
+        RuntimeError,
+        "index 4 is out of bounds for dimension 1 with size 4",
+        make(1, 4),
+        make(1, 1),
+        1,
+        index,
+    )
 
 
 @primitive(node_name="ScatterAddBackward0")
@@ -100,7 +109,9 @@ def _scatter_add_samples(make):
 _scatter_add.rejects(_scatter_rejects)
 
 
-def _scatter_arguments(name: str, x: Tensor, dim: int, index: Any, src: Any) -> tuple[int, Tensor, Tensor]:
+def _scatter_arguments(
+    name: str, x: Tensor, dim: int, index: Any, src: Any
+) -> tuple[int, Tensor, Tensor]:
     """Checked arguments of a scatter: the dimension, the index, and the source in the index's shape.
 
     Raises:
@@ -134,7 +145,9 @@ def _scatter_arguments(name: str, x: Tensor, dim: int, index: Any, src: Any) -> 
     return dim, index, src
 
 
-def _scattered(name: str, x: Tensor, dim: int, index: Any, src: Any, op: Any, write: bool, *rest: Any) -> Tensor:
+def _scattered(
+    name: str, x: Tensor, dim: int, index: Any, src: Any, op: Any, write: bool, *rest: Any
+) -> Tensor:
     dim, index, src = _scatter_arguments(name, x, dim, index, src)
     if not x._array.ndim or not index._array.ndim:
         # Without dimensions there is one place; it is given one for the op.
@@ -185,7 +198,13 @@ def scatter(
 
 @exported("Tensor")
 def scatter_(
-    self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+    self: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
 ) -> Tensor:
     """`scatter`, written into this tensor, which is returned."""
     op, src, rest = _which_scatter(src, value, reduce)
@@ -193,7 +212,9 @@ def scatter_(
 
 
 @exported("torch", "Tensor")
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+def scatter_add(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None
+) -> Tensor:
     """A copy of ``input`` to which elements of ``src`` are added where ``index`` points along ``dim``.
 
     >>> rushlight.zeros(3).scatter_add(0, rushlight.tensor([0, 2, 2]), rushlight.ones(3))
@@ -289,7 +310,12 @@ def _prod_gradients(g, input, src, dim, index, include_self):
         zero_input = zero_input * 0
     zeros = _scatter_add(zero_input, zero_src, dim, index)
     filled = _scatter_reduce(
-        input.masked_fill(input == 0, 1), src.masked_fill(src == 0, 1), dim, index, "prod", include_self
+        input.masked_fill(input == 0, 1),
+        src.masked_fill(src == 0, 1),
+        dim,
+        index,
+        "prod",
+        include_self,
     )
     # The product of the other factors is 0 unless all zeros among the factors are this one.
     others_input = filled * (zeros == zero_input).to(g.dtype) / input.masked_fill(input == 0, 1)
@@ -303,7 +329,9 @@ def _scatter_reduce_oracle(x, src, dim, index, reduce, include_self):
     groups = {at: [x[at]] if include_self else [] for at in np.ndindex(*x.shape)}
     for at in np.ndindex(*index.shape):
         groups[(*at[:dim], index[at], *at[dim + 1 :])].append(src[at])
-    function = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    function = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[
+        reduce
+    ]
     return np.array([function(v) if v else x[at] for at, v in groups.items()]).reshape(x.shape)
 
 
@@ -341,7 +369,9 @@ def scatter_reduce(
     tensor([3., 5.])
     """
     _check_reduce(reduce)
-    made = _scattered("scatter_reduce", input, dim, index, src, _scatter_reduce, False, reduce, include_self)
+    made = _scattered(
+        "scatter_reduce", input, dim, index, src, _scatter_reduce, False, reduce, include_self
+    )
     return made if out is None else write_out(out, made)
 
 
@@ -351,4 +381,6 @@ def scatter_reduce_(
 ) -> Tensor:
     """`scatter_reduce`, written into this tensor, which is returned."""
     _check_reduce(reduce)
-    return _scattered("scatter_reduce", self, dim, index, src, _scatter_reduce, True, reduce, include_self)
+    return _scattered(
+        "scatter_reduce", self, dim, index, src, _scatter_reduce, True, reduce, include_self
+    )

@@ -169,7 +169,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     check_known("bincount", input)
     array = input._array
     if input.dtype.rank != dtypes.INTEGRAL:
-        raise NotImplementedError(f'"bincount_cpu" not implemented for \'{input.dtype.legacy}\': expected integers')
+        raise NotImplementedError(
+            f"\"bincount_cpu\" not implemented for '{input.dtype.legacy}': expected integers"
+        )
     if array.ndim != 1 or (array.size and array.min() < 0):
         raise RuntimeError(
             "bincount only supports 1-d non-negative integral inputs, but got shape "
@@ -246,7 +248,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Spe
     """
     if input.dtype.rank != dtypes.FLOATING:
         raise NotImplementedError(
-            f'"histogram_cpu" not implemented for \'{input.dtype.legacy}\': expected a floating-point tensor'
+            f"\"histogram_cpu\" not implemented for '{input.dtype.legacy}': expected a floating-point tensor"
         )
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
@@ -257,7 +259,9 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Spe
 
 @histc.kernel("cpu", "cuda")
 def _histc(xp, x, bins, min, max):
-    counts, _ = xp.histogram(x.astype(np.float64, copy=False), bins, _bin_range(x, float(min), float(max)))
+    counts, _ = xp.histogram(
+        x.astype(np.float64, copy=False), bins, _bin_range(x, float(min), float(max))
+    )
     return counts.astype(x.dtype)
 
 
@@ -283,7 +287,12 @@ def _histc_rejects(make):
 
 @exported("torch", "Tensor")
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
 ) -> Any:
     """How many elements fall into each bin, and the bins' edges.
 
@@ -350,7 +359,12 @@ def _searchsorted_oracle(sequence, x, right, dtype):
 def _searchsorted_samples(make):
     sequence = wrap(np.array([[0.0, 1.0, 2.0], [1.0, 1.0, 3.0]]))
     for right in (False, True):
-        yield call(wrap(np.array([0.0, 1.0, 1.0, 3.0])), wrap(np.array([[1.0, -1.0], [2.0, 5.0]])), right, dtypes.int64)
+        yield call(
+            wrap(np.array([0.0, 1.0, 1.0, 3.0])),
+            wrap(np.array([[1.0, -1.0], [2.0, 5.0]])),
+            right,
+            dtypes.int64,
+        )
         yield call(sequence, wrap(np.array([[1.0, -1.0], [1.0, 5.0]])), right, dtypes.int32)
 
 
@@ -378,11 +392,19 @@ def searchsorted(
     tensor([1, 3])
     """
     if side is not None and side not in ("left", "right"):
-        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+        raise RuntimeError(
+            f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
+        )
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right contradict each other: side='left' with right=True")
+        raise RuntimeError(
+            "torch.searchsorted(): side and right contradict each other: side='left' with right=True"
+        )
     if not isinstance(input, Tensor):
-        input = wrap(np.asarray(input, sorted_sequence._array.dtype if isinstance(input, (int, bool)) else None))
+        input = wrap(
+            np.asarray(
+                input, sorted_sequence._array.dtype if isinstance(input, (int, bool)) else None
+            )
+        )
     if sorter is not None:
         sorted_sequence = gather(sorted_sequence, -1, sorter)
     dtype = dtypes.int32 if out_int32 else dtypes.int64
@@ -432,7 +454,9 @@ def _isin_samples(make):
 
 
 @exported("torch")
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
     """Whether each element is one of some values.
 
     Args:

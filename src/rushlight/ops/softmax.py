@@ -11,7 +11,7 @@ from .. import dtypes
 from ..autograd.modes import state
 from ..backend import native
 from ..primitive import Spec, call, exported, like, primitive, reject
-from ..tensor import Tensor, dimension_error
+from ..tensor import Tensor
 from .convert import as_dtype
 from .family import floating_only, write_out
 from .view import wrap_dim
@@ -34,7 +34,11 @@ def _checked(name: str, input: Tensor, dim: int) -> Spec:
 
 def _in_order(x: np.ndarray) -> np.ndarray:
     """``x``, contiguous unless it is channels-last, which PyTorch keeps too."""
-    return x if x.flags.c_contiguous or (x.ndim > 2 and native.is_channels_last(x)) else np.ascontiguousarray(x)
+    return (
+        x
+        if x.flags.c_contiguous or (x.ndim > 2 and native.is_channels_last(x))
+        else np.ascontiguousarray(x)
+    )
 
 
 def _shifted(x: np.ndarray, dim: int) -> np.ndarray:
@@ -261,7 +265,9 @@ def _implicit_dim(name: str, input: Tensor, stacklevel: int) -> int:
 
 
 def _functional(name: str, op: Any, doc: str) -> Any:
-    def function(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    def function(
+        input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+    ) -> Tensor:
         if dim is None:
             dim = _implicit_dim(name, input, _stacklevel - 2)
         return op(input, dim) if dtype is None else _applied(op, input, dim, dtype)

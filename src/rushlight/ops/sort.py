@@ -57,7 +57,9 @@ def _sort_oracle(x, dim, descending):
     rows = np.moveaxis(x, dim, -1)
     order = np.empty(rows.shape, np.int64)
     for at in np.ndindex(*rows.shape[:-1]):
-        order[at] = sorted(range(rows.shape[-1]), key=lambda i: -rows[at][i] if descending else rows[at][i])
+        order[at] = sorted(
+            range(rows.shape[-1]), key=lambda i: -rows[at][i] if descending else rows[at][i]
+        )
     order = np.moveaxis(order, -1, dim)
     return np.take_along_axis(x, order, dim), order
 
@@ -72,7 +74,9 @@ def _sort_samples(make):
 
 @_sort.rejects
 def _sort_rejects(make):
-    yield reject(RuntimeError, "complex numbers have no order", make(3, dtype=dtypes.complex64), 0, False)
+    yield reject(
+        RuntimeError, "complex numbers have no order", make(3, dtype=dtypes.complex64), 0, False
+    )
 
 
 def _at_least_1d(x: Tensor) -> Tensor:
@@ -114,7 +118,9 @@ def sort(
 
 
 @exported("torch", "Tensor")
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
+def argsort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> Tensor:
     """The places of the elements along a dimension in order: the second result of `sort`.
 
     >>> rushlight.argsort(rushlight.tensor([3, 1, 2]))
@@ -188,7 +194,13 @@ def _topk_rejects(make):
 
 @exported("torch", "Tensor")
 def topk(
-    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None
+    input: Tensor,
+    k: int,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+    *,
+    out: Any = None,
 ) -> Any:
     """The ``k`` largest (or smallest) elements along a dimension, in order, and where they are.
 

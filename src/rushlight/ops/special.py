@@ -193,7 +193,12 @@ digamma = unary(
 def _by_difference(x: float) -> float:
     # From far out, where log(x) - 1/(2x) - 1/(12x**2) is exact, down by the recurrence.
     far = x + 3000
-    return math.log(far) - 0.5 / far - 1 / (12 * far * far) - math.fsum(1 / (x + k) for k in range(3000))
+    return (
+        math.log(far)
+        - 0.5 / far
+        - 1 / (12 * far * far)
+        - math.fsum(1 / (x + k) for k in range(3000))
+    )
 
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
@@ -205,7 +210,7 @@ def _zeta(s: int, x: np.ndarray) -> np.ndarray:
     for k in range(12):
         total += (x + k) ** -float(s)
     a = x + 12
-    total += a ** (1.0 - s) / (s - 1) + 0.5 * a**-float(s)
+    total += a ** (1.0 - s) / (s - 1) + 0.5 * a ** -float(s)
     factor, power = float(s), a ** (-s - 1.0)
     for j, b in enumerate(_BERNOULLI, 1):
         total += b * factor / math.factorial(2 * j) * power
@@ -217,7 +222,10 @@ def _zeta(s: int, x: np.ndarray) -> np.ndarray:
 @primitive(promote="float", checks="failure", node_name="PolygammaBackward0")
 def _polygamma(input: Tensor, n: int) -> Spec:
     """`polygamma` for n of at least 1."""
-    return Spec(input._array.shape, input.dtype if input.dtype.rank >= dtypes.FLOATING else dtypes.get_default_dtype())
+    return Spec(
+        input._array.shape,
+        input.dtype if input.dtype.rank >= dtypes.FLOATING else dtypes.get_default_dtype(),
+    )
 
 
 @_polygamma.kernel("cpu", "cuda")

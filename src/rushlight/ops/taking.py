@@ -96,7 +96,12 @@ def check_indices(shape: tuple[int, ...], key: tuple) -> None:
 
 
 def check_range(
-    shape: tuple[int, ...], dim: int, index: np.ndarray, *, from_end: bool = True, error: type = IndexError
+    shape: tuple[int, ...],
+    dim: int,
+    index: np.ndarray,
+    *,
+    from_end: bool = True,
+    error: type = IndexError,
 ) -> None:
     """Refuses indices that reach outside of dimension ``dim``.
 
@@ -108,7 +113,11 @@ def check_range(
         IndexError: naming the first wrong index, the dimension and its size.
     """
     size = shape[dim]
-    if type(index) is MetaArray or not index.size or (index.min() >= (-size if from_end else 0) and index.max() < size):
+    if (
+        type(index) is MetaArray
+        or not index.size
+        or (index.min() >= (-size if from_end else 0) and index.max() < size)
+    ):
         return
     wrong = (index < (-size if from_end else 0)) | (index >= size)
     found = index.reshape(-1)[wrong.reshape(-1).argmax()]
@@ -144,11 +153,15 @@ def summed(shape: tuple[int, ...], key: tuple, values: np.ndarray) -> np.ndarray
         return out
     # Adding to a flat array takes a fifth of the time that adding slice by slice takes.
     positions = np.arange(out.size).reshape(shape)[key]
-    np.add.at(out.reshape(-1), positions.reshape(-1), np.broadcast_to(values, positions.shape).reshape(-1))
+    np.add.at(
+        out.reshape(-1), positions.reshape(-1), np.broadcast_to(values, positions.shape).reshape(-1)
+    )
     return out
 
 
-def summed_slices(shape: tuple[int, ...], dim: int, index: np.ndarray, values: np.ndarray) -> np.ndarray:
+def summed_slices(
+    shape: tuple[int, ...], dim: int, index: np.ndarray, values: np.ndarray
+) -> np.ndarray:
     """`summed` for one index array along ``dim``."""
     out = np.zeros(shape, values.dtype)
     add_slices(out, dim, index, values)
@@ -164,7 +177,11 @@ def add_slices(out: np.ndarray, dim: int, index: np.ndarray, values: np.ndarray)
         after = int(np.prod(shape[dim + 1 :], dtype=np.int64))
         check_range(shape, dim, index)
         rows = np.where(index < 0, index + size, index)
-        positions = np.arange(before)[:, None, None] * (size * after) + rows[:, None] * after + np.arange(after)
+        positions = (
+            np.arange(before)[:, None, None] * (size * after)
+            + rows[:, None] * after
+            + np.arange(after)
+        )
         index = positions.reshape(-1)
     np.add.at(out.reshape(-1), index, values.reshape(-1))
 
@@ -181,7 +198,9 @@ def check_known(what: str, x: Tensor) -> None:
         NotImplementedError: it is on the meta device.
     """
     if x.is_meta:
-        raise NotImplementedError(f"{what}: the shape of the result depends on values, and meta tensors have none")
+        raise NotImplementedError(
+            f"{what}: the shape of the result depends on values, and meta tensors have none"
+        )
 
 
 @primitive(node_name="IndexBackward0", checks="failure")
@@ -212,7 +231,12 @@ def _at_mask_oracle(x, mask, dim):
 
 @at_mask.samples
 def _at_mask_samples(make):
-    for shape, mask_shape, dim in (((3, 4), (3,), 0), ((3, 4), (4,), 1), ((2, 3, 4), (3, 4), 1), ((5,), (5,), 0)):
+    for shape, mask_shape, dim in (
+        ((3, 4), (3,), 0),
+        ((3, 4), (4,), 1),
+        ((2, 3, 4), (3, 4), 1),
+        ((5,), (5,), 0),
+    ):
         yield call(make(*shape), sample_mask(*mask_shape), dim)
     yield call(make(0, 2), sample_mask(0), 0)
 
@@ -220,7 +244,9 @@ def _at_mask_samples(make):
 @at_mask.rejects
 def _at_mask_rejects(make):
     mask = sample_mask(3)
-    yield reject(IndexError, "The shape of the mask [3] at index 0 does not match", make(4, 3), mask, 0)
+    yield reject(
+        IndexError, "The shape of the mask [3] at index 0 does not match", make(4, 3), mask, 0
+    )
     yield reject(IndexError, "too many indices for tensor of dimension 1", make(4), mask, 1)
 
 
@@ -283,7 +309,11 @@ def _at_index_oracle(x, index, dim):
 
 @at_index.samples
 def _at_index_samples(make):
-    for shape, index, dim in (((3, 4), [0, 2, 2], 0), ((3, 4), [[1, -1], [0, 0]], 1), ((3,), [-3], 0)):
+    for shape, index, dim in (
+        ((3, 4), [0, 2, 2], 0),
+        ((3, 4), [[1, -1], [0, 0]], 1),
+        ((3,), [-3], 0),
+    ):
         yield call(make(*shape), wrap(np.array(index)), dim)
     yield call(make(3, 2), wrap(np.zeros((0, 2), np.int64)), 0)
 
@@ -291,8 +321,16 @@ def _at_index_samples(make):
 @at_index.rejects
 def _at_index_rejects(make):
     index = wrap(np.array([0, 3]))
-    yield reject(IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 4), index, 0)
-    yield reject(IndexError, "index 3 is out of bounds for dimension 1 with size 2", make(4, 2).t().t(), index, 1)
+    yield reject(
+        IndexError, "index 3 is out of bounds for dimension 0 with size 3", make(3, 4), index, 0
+    )
+    yield reject(
+        IndexError,
+        "index 3 is out of bounds for dimension 1 with size 2",
+        make(4, 2).t().t(),
+        index,
+        1,
+    )
     yield reject(IndexError, "too many indices for tensor of dimension 0", make(()), index, 0)
 
 
@@ -360,7 +398,9 @@ def _at_indices_samples(make):
 @at_indices.rejects
 def _at_indices_rejects(make):
     key = (np.array([0, 1]), np.array([0, 9]))
-    yield reject(IndexError, "index 9 is out of bounds for dimension 1 with size 4", make(3, 4), key)
+    yield reject(
+        IndexError, "index 9 is out of bounds for dimension 1 with size 4", make(3, 4), key
+    )
 
 
 @primitive()
@@ -452,9 +492,21 @@ def _put_at_samples(make):
 @put_at.rejects
 def _put_at_rejects(make):
     key = (np.array([0, 9]),)
-    yield reject(IndexError, "index 9 is out of bounds for dimension 0 with size 3", make(3, 4), key, make(()))
+    yield reject(
+        IndexError,
+        "index 9 is out of bounds for dimension 0 with size 3",
+        make(3, 4),
+        key,
+        make(()),
+    )
     row = (np.array([0]),)
-    yield reject(RuntimeError, "cannot be broadcast to indexing result of shape [1, 4]", make(3, 4), row, make(5))
-    yield reject(RuntimeError, "destination dtypes match", make(3), key, make((), dtype=dtypes.int64))
-
-
+    yield reject(
+        RuntimeError,
+        "cannot be broadcast to indexing result of shape [1, 4]",
+        make(3, 4),
+        row,
+        make(5),
+    )
+    yield reject(
+        RuntimeError, "destination dtypes match", make(3), key, make((), dtype=dtypes.int64)
+    )

@@ -144,7 +144,13 @@ def _indices(rows: int, columns: int, keep: Any, dtype: Any, device: Any) -> Ten
 
 @exported("torch")
 def tril_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
 ) -> Tensor:
     """The places of the lower triangle of a matrix: a row of row numbers, and one of column numbers.
 
@@ -157,7 +163,13 @@ def tril_indices(
 
 @exported("torch")
 def triu_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+    row: int,
+    col: int,
+    offset: int = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
 ) -> Tensor:
     """The places of the upper triangle of a matrix: a row of row numbers, and one of column numbers.
 
@@ -295,7 +307,9 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     if len(shape) < 2:
         raise RuntimeError("dimensions must larger than 1")
     if len(shape) > 2 and len(set(shape)) > 1:
-        raise RuntimeError(f"all dimensions of input must be of equal length, but they are {list(shape)}")
+        raise RuntimeError(
+            f"all dimensions of input must be of equal length, but they are {list(shape)}"
+        )
     n = min(shape)
     if len(shape) == 2:
         rows = shape[0]

@@ -27,7 +27,12 @@ def placed_array(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
 
 @exported("torch")
 def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor with a copy of ``data``.
 
@@ -108,13 +113,17 @@ def _array_of_python(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
     for kind, leaf in kinds.items():
         if not issubclass(kind, _NUMBERS):
             raise _no_number(leaf)
-        found.add(dtypes.of_numpy(leaf.dtype) if isinstance(leaf, np.generic) else dtypes.of_number(leaf))
+        found.add(
+            dtypes.of_numpy(leaf.dtype) if isinstance(leaf, np.generic) else dtypes.of_number(leaf)
+        )
     if dtype is None:
         # Those of an ndarray's numbers were added with their own dtype.
         dtype = dtypes.get_default_dtype() if not found else None
         for d in found:
             dtype = d if dtype is None else dtypes.promote_types(dtype, d)
-    elif dtype.rank < dtypes.COMPLEX and any(issubclass(kind, (complex, np.complexfloating)) for kind in kinds):
+    elif dtype.rank < dtypes.COMPLEX and any(
+        issubclass(kind, (complex, np.complexfloating)) for kind in kinds
+    ):
         raise TypeError(f"complex numbers cannot become elements of {dtype}; take their .real")
     return _flat_array(leaves, dtype).reshape(shape)
 
@@ -139,25 +148,37 @@ def _flat_array(leaves: list, dtype: dtypes.dtype) -> np.ndarray:
         wide = np.array([int(leaf) for leaf in leaves], np.int64)
     except OverflowError as error:
         if "infinity" in str(error):
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: inf") from None
-        raise ValueError("Overflow when unpacking long long: an integer does not fit into int64") from None
+            raise RuntimeError(
+                f"value cannot be converted to type {dtype.name} without overflow: inf"
+            ) from None
+        raise ValueError(
+            "Overflow when unpacking long long: an integer does not fit into int64"
+        ) from None
     except ValueError:
-        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: nan") from None
+        raise RuntimeError(
+            f"value cannot be converted to type {dtype.name} without overflow: nan"
+        ) from None
     if dtype is not dtypes.int64 and wide.size:
         low, high = LIMITS[dtype]
         if wide.min() < low or wide.max() > high:
             wrong = wide[(wide < low) | (wide > high)][0]
-            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {wrong}")
+            raise RuntimeError(
+                f"value cannot be converted to type {dtype.name} without overflow: {wrong}"
+            )
     return wide.astype(dtype.numpy)
 
 
 def _no_number(wrong: Any) -> Exception:
     kind = type(wrong).__name__
     if isinstance(wrong, (str, bytes)):
-        return TypeError(f"new(): invalid data type '{kind}': {wrong!r} is text, and a tensor holds numbers")
+        return TypeError(
+            f"new(): invalid data type '{kind}': {wrong!r} is text, and a tensor holds numbers"
+        )
     if isinstance(wrong, (list, tuple, np.ndarray)):
         return TypeError(f"'{kind}' object found among numbers: all rows must have one depth")
-    return RuntimeError(f"Could not infer dtype of {kind}: {wrong!r} is no number, and a tensor holds numbers")
+    return RuntimeError(
+        f"Could not infer dtype of {kind}: {wrong!r} is no number, and a tensor holds numbers"
+    )
 
 
 def _is_sequence(data: Any) -> bool:
@@ -193,7 +214,9 @@ def _collect(data: Any, shape: tuple[int, ...], depth: int, leaves: list, found:
         leaves.append(_number_of(data, found))
         return
     if not _is_sequence(data):
-        raise TypeError(f"not a sequence: expected one of length {shape[0]} at dim {depth - 1}, but found {data!r}")
+        raise TypeError(
+            f"not a sequence: expected one of length {shape[0]} at dim {depth - 1}, but found {data!r}"
+        )
     if len(data) != shape[0]:
         raise ValueError(
             f"expected sequence of length {shape[0]} at dim {depth - 1} (got {len(data)}): all rows must have "
@@ -201,7 +224,9 @@ def _collect(data: Any, shape: tuple[int, ...], depth: int, leaves: list, found:
         )
     if isinstance(data, np.ndarray):
         if data.shape != shape:
-            raise ValueError(f"expected an array of shape {list(shape)}, but got {list(data.shape)}")
+            raise ValueError(
+                f"expected an array of shape {list(shape)}, but got {list(data.shape)}"
+            )
         found.add(dtypes.of_numpy(data.dtype))
         leaves.extend(data.ravel())
     elif len(shape) > 1:
@@ -244,12 +269,19 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         return data.to(device=device, dtype=dtype)
     if isinstance(data, np.ndarray):
         return from_numpy(data).to(device=device, dtype=dtype)
-    return placed_array(array_of(data, None if dtype is None else as_dtype(dtype), copy=False), device, False)
+    return placed_array(
+        array_of(data, None if dtype is None else as_dtype(dtype), copy=False), device, False
+    )
 
 
 @exported("torch")
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`as_tensor`, with a say on copying.
 
@@ -265,7 +297,9 @@ def asarray(
     out = as_tensor(obj, dtype, device)
     shares = out is obj or (isinstance(obj, np.ndarray) and np.shares_memory(obj, values_of(out)))
     if copy is False and not shares:
-        raise ValueError("can't alias the given object without a copy: leave copy out, or convert it first")
+        raise ValueError(
+            "can't alias the given object without a copy: leave copy out, or convert it first"
+        )
     if copy and shares:
         out = out.clone()
     return out.requires_grad_() if requires_grad else out
@@ -377,11 +411,15 @@ def legacy_tensor(args: tuple, dtype: dtypes.dtype | None, device: Any = None) -
         data = args[0]
         if isinstance(data, Tensor):
             if dtype is not None and data.dtype is not dtype:
-                raise TypeError(f"expected a tensor of {dtype}, but got {data.dtype}; convert it with .to({dtype})")
+                raise TypeError(
+                    f"expected a tensor of {dtype}, but got {data.dtype}; convert it with .to({dtype})"
+                )
             return data.detach()
         if not isinstance(data, Size) and (_is_sequence(data) or hasattr(data, "__array__")):
             if not isinstance(data, np.integer):
-                return placed_array(array_of(data, dtype or dtypes.get_default_dtype(), copy=True), device, False)
+                return placed_array(
+                    array_of(data, dtype or dtypes.get_default_dtype(), copy=True), device, False
+                )
         elif isinstance(data, (str, bytes)):
             raise _no_number(data)
         elif isinstance(data, (bool, float, complex)):
@@ -390,7 +428,9 @@ def legacy_tensor(args: tuple, dtype: dtypes.dtype | None, device: Any = None) -
             )
     shape = sizes_of("Tensor", args) if args else (0,)
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
+        )
     return placed_array(np.empty(shape, (dtype or dtypes.get_default_dtype()).numpy), device, False)
 
 
@@ -406,7 +446,9 @@ def legacy_type(dtype: dtypes.dtype) -> type:
         return legacy_tensor(args, dtype, device)
 
     doc = f"Makes tensors of ``torch.{dtype.name}``, and is the type of those."
-    return _LegacyType(dtype.legacy + "Tensor", (), {"__new__": make, "legacy_dtype": dtype, "__doc__": doc})
+    return _LegacyType(
+        dtype.legacy + "Tensor", (), {"__new__": make, "legacy_dtype": dtype, "__doc__": doc}
+    )
 
 
 for _dtype in dtypes.ALL:

@@ -382,7 +382,9 @@ def t(input: Tensor) -> Spec:
     torch.Size([3, 2])
     """
     if input._array.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D"
+        )
     return Spec(input._array.shape[::-1], input.dtype)
 
 
@@ -443,7 +445,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """
     ndim = input._array.ndim
     sources = [wrap_dim(d, ndim) for d in ([source] if isinstance(source, int) else source)]
-    targets = [wrap_dim(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)]
+    targets = [
+        wrap_dim(d, ndim) for d in ([destination] if isinstance(destination, int) else destination)
+    ]
     if len(sources) != len(targets):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({sources} dims) should contain the same "

@@ -18,7 +18,9 @@ from .family import broadcast
 from .part import whole
 
 LIMITS = {
-    d: (np.iinfo(d.numpy).min, np.iinfo(d.numpy).max) for d in dtypes.ALL if d.rank == dtypes.INTEGRAL
+    d: (np.iinfo(d.numpy).min, np.iinfo(d.numpy).max)
+    for d in dtypes.ALL
+    if d.rank == dtypes.INTEGRAL
 }
 # A negative number counts as the bits of its absolute value.
 LIMITS[dtypes.uint8] = (-255, 255)
@@ -196,7 +198,12 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 def _recorded(x: Tensor) -> Tensor:
     """``x``, as a view of all of it where it has a history: that keeps it in the graph when overwritten."""
-    if x._view is None and x._node is not None and state.grad and type(x._node) is not AccumulateGrad:
+    if (
+        x._view is None
+        and x._node is not None
+        and state.grad
+        and type(x._node) is not AccumulateGrad
+    ):
         return whole(x, (Ellipsis,))
     return x
 
@@ -243,7 +250,9 @@ def _masked_fill_oracle(x, mask, value):
 
 @_masked_fill.samples
 def _masked_fill_samples(make):
-    rows, columns = (wrap(np.array(m)) for m in ([[True], [False], [True]], [False, True, True, False]))
+    rows, columns = (
+        wrap(np.array(m)) for m in ([[True], [False], [True]], [False, True, True, False])
+    )
     yield call(make(3, 4), rows | columns, 2.5)
     yield call(make(3, 4), columns, make(()))
     yield call(make(4), rows, -1.0)
@@ -252,7 +261,9 @@ def _masked_fill_samples(make):
 @_masked_fill.rejects
 def _masked_fill_rejects(make):
     mask = wrap(np.array([True, False, True]))
-    yield reject(RuntimeError, "only supports boolean masks", make(3), make(3, dtype=dtypes.int64), 1.0)
+    yield reject(
+        RuntimeError, "only supports boolean masks", make(3), make(3, dtype=dtypes.int64), 1.0
+    )
     yield reject(RuntimeError, "0-dimensional value tensor", make(3), mask, make(3))
     yield reject(RuntimeError, "must match the size of tensor b (3)", make(4), mask, 1.0)
 

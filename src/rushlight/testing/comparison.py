@@ -51,13 +51,17 @@ def assert_close(
             f"but got rtol={rtol} and atol={atol}"
         )
     try:
-        _compare(actual, expected, "", rtol, atol, equal_nan, check_dtype, check_device, check_stride)
+        _compare(
+            actual, expected, "", rtol, atol, equal_nan, check_dtype, check_device, check_stride
+        )
     except AssertionError as error:
         text = str(error)
         raise AssertionError(msg(text) if callable(msg) else text if msg is None else msg) from None
 
 
-def _compare(actual, expected, where, rtol, atol, equal_nan, check_dtype, check_device, check_stride):
+def _compare(
+    actual, expected, where, rtol, atol, equal_nan, check_dtype, check_device, check_stride
+):
     rest = (rtol, atol, equal_nan, check_dtype, check_device, check_stride)
     if isinstance(expected, Mapping) and isinstance(actual, Mapping):
         if set(actual) != set(expected):
@@ -70,7 +74,11 @@ def _compare(actual, expected, where, rtol, atol, equal_nan, check_dtype, check_
             _compare(actual[key], expected[key], f"{where}[{key!r}]", *rest)
         return
     plain = (str, bytes, Tensor, np.ndarray)
-    if isinstance(expected, Sequence) and isinstance(actual, Sequence) and not isinstance(expected, plain):
+    if (
+        isinstance(expected, Sequence)
+        and isinstance(actual, Sequence)
+        and not isinstance(expected, plain)
+    ):
         if len(actual) != len(expected):
             raise AssertionError(
                 f"The length of the sequences mismatch: {len(actual)} != {len(expected)}{where}"
@@ -80,21 +88,33 @@ def _compare(actual, expected, where, rtol, atol, equal_nan, check_dtype, check_
         return
     if actual is None and expected is None:
         return
-    numbers = not isinstance(actual, (Tensor, np.ndarray)) and not isinstance(expected, (Tensor, np.ndarray))
+    numbers = not isinstance(actual, (Tensor, np.ndarray)) and not isinstance(
+        expected, (Tensor, np.ndarray)
+    )
     a, b = as_tensor(actual), as_tensor(expected)
-    _compare_tensors(a, b, where, rtol, atol, equal_nan, check_dtype and not numbers, check_device, check_stride)
+    _compare_tensors(
+        a, b, where, rtol, atol, equal_nan, check_dtype and not numbers, check_device, check_stride
+    )
 
 
 def _compare_tensors(a, b, where, rtol, atol, equal_nan, check_dtype, check_device, check_stride):
     at = f" at {where}" if where else ""
     if a.shape != b.shape:
-        raise AssertionError(f"The values for attribute 'shape' do not match: {a.shape} != {b.shape}.{at}")
+        raise AssertionError(
+            f"The values for attribute 'shape' do not match: {a.shape} != {b.shape}.{at}"
+        )
     if check_device and a.device != b.device:
-        raise AssertionError(f"The values for attribute 'device' do not match: {a.device} != {b.device}.{at}")
+        raise AssertionError(
+            f"The values for attribute 'device' do not match: {a.device} != {b.device}.{at}"
+        )
     if check_dtype and a.dtype is not b.dtype:
-        raise AssertionError(f"The values for attribute 'dtype' do not match: {a.dtype} != {b.dtype}.{at}")
+        raise AssertionError(
+            f"The values for attribute 'dtype' do not match: {a.dtype} != {b.dtype}.{at}"
+        )
     if check_stride and a.stride() != b.stride():
-        raise AssertionError(f"The values for attribute 'stride()' do not match: {a.stride()} != {b.stride()}.{at}")
+        raise AssertionError(
+            f"The values for attribute 'stride()' do not match: {a.stride()} != {b.stride()}.{at}"
+        )
     if rtol is None:
         pairs = [TOLERANCES.get(x.dtype, (0.0, 0.0)) for x in (a, b)]
         rtol, atol = (max(values) for values in zip(*pairs))
@@ -124,8 +144,22 @@ def _place(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
 
 
-def assert_allclose(actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: Any = None) -> None:
+def assert_allclose(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: Any = None,
+) -> None:
     """The old name of `assert_close`, which does not compare dtypes."""
     assert_close(
-        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, check_device=False, msg=msg
+        actual,
+        expected,
+        rtol=rtol,
+        atol=atol,
+        equal_nan=equal_nan,
+        check_dtype=False,
+        check_device=False,
+        msg=msg,
     )

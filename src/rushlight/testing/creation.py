@@ -35,7 +35,11 @@ def make_tensor(
     """
     size = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     low = (0 if dtype in (dtypes.uint8, dtypes.bool_) else -9) if low is None else low
-    high = (2 if dtype is dtypes.bool_ else 10 if dtype.rank == dtypes.INTEGRAL else 9) if high is None else high
+    high = (
+        (2 if dtype is dtypes.bool_ else 10 if dtype.rank == dtypes.INTEGRAL else 9)
+        if high is None
+        else high
+    )
     draw = np.random.default_rng(default_generator.engine.next64())
     made = (*size[:-1], size[-1] * 2) if noncontiguous and size else size
     if dtype.rank <= dtypes.INTEGRAL:

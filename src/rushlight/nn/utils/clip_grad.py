@@ -18,7 +18,12 @@ def _gradients(parameters: Any) -> list[Tensor]:
 
 
 @no_grad()
-def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
+def get_total_norm(
+    tensors: Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
     """The norm of all tensors together, as if they were one vector.
 
     Args:
@@ -35,7 +40,9 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     if norm_type == math.inf:
         total = max((g.abs().max() for g in tensors), key=float)
     elif norm_type == 2.0:
-        total = tensor(math.sqrt(sum(float((g * g).sum()) for g in tensors)), dtype=tensors[0].dtype)
+        total = tensor(
+            math.sqrt(sum(float((g * g).sum()) for g in tensors)), dtype=tensors[0].dtype
+        )
     else:
         each = sum(float(g.abs().pow(norm_type).sum()) for g in tensors)
         total = tensor(each ** (1.0 / norm_type), dtype=tensors[0].dtype)
@@ -48,7 +55,13 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
 
 
 @no_grad()
-def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Tensor:
+def clip_grad_norm_(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
     """Scales all gradients so that their norm together is at most ``max_norm``.
 
     Args:
