@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import config, dtypes, road
+from .arguments import cure_for, guarded, refuse_wrong_types
 from .autograd.graph import Node, next_number
 from .autograd.modes import state
 from .autograd.views import View, advance, check_writable, history, rewrite
@@ -137,6 +138,7 @@ def export(function: Any, places: Sequence[str], name: str | None = None) -> Non
             ``"nn.functional"``.
     """
     name = name or function.__name__
+    function = guarded(function)
     for place in places:
         EXPORTS.setdefault(place, {})[name] = function
         if place == "Tensor":
@@ -209,6 +211,7 @@ class Primitive:
     ):
         self.declared = rule
         self.name = rule.__name__
+        self.title = self.name.strip("_")
         self.places = tuple(places)
         self.promote = promote
         self.view = view
@@ -218,7 +221,7 @@ class Primitive:
         self.outputs = tuple(outputs)
         self.differentiable = len(self.outputs) if differentiable is None else differentiable
         self.kept_for = kept_for or {}
-        words = self.name.strip("_").split("_")
+        words = self.title.split("_")
         self.node_name = node_name or "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
         self.random = random
         self.autocast = autocast
@@ -417,11 +420,9 @@ class Primitive:
 
     def _wrong_type(self, i: int, name: str, wanted: str, value: Any) -> TypeError:
         got = type(value).__name__
-        cure = ""
-        if isinstance(value, (list, tuple, np.ndarray, *Number)) and wanted != "tuple of Tensors":
-            cure = "; make it one with torch.tensor(...) or torch.as_tensor(...)"
         return TypeError(
-            f"{self.name}(): argument '{name}' (position {i + 1}) must be {wanted}, not {got}{cure}"
+            f"{self.title}(): argument '{name}' (position {i + 1}) must be {wanted}, not {got}"
+            f"{cure_for(value, wanted)}"
         )
 
     def _operands(self, values: Sequence[Any]) -> list[int]:
@@ -463,7 +464,7 @@ class Primitive:
         if any(meta):
             if not all(meta):
                 raise RuntimeError(
-                    f"{self.name}: expected all tensors to be on the same device, but found meta and cpu; "
+                    f"{self.title}: expected all tensors to be on the same device, but found meta and cpu; "
                     "move them with .to(device)"
                 )
             several = isinstance(specs, tuple) and not isinstance(specs, Spec)
@@ -542,15 +543,24 @@ class Primitive:
         It returns only where the user made warnings errors and NumPy warned: then what the kernel gives.
         """
         if isinstance(error, RuntimeWarning):
-            return self.compute(values)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                return self.compute(values)
         try:
-            self.rule(*self._checked(values))
+            values = self._checked(values)
+            annotations = self.rule.__annotations__
+            refuse_wrong_types(
+                self.title, ((n, annotations.get(n), v) for n, v in zip(self.parameters, values))
+            )
+            self.rule(*values)
         except Exception as wrong:
             # The kernel's own words say nothing to the user.
             raise wrong from None
-        if isinstance(error, (IndexError, MemoryError)):
+        if isinstance(error, IndexError):
             raise error
-        raise RuntimeError(f"{self.name}: {error}") from (
+        if isinstance(error, MemoryError):
+            raise RuntimeError(f"{self.title}: not enough memory: {error}") from None
+        raise RuntimeError(f"{self.title}: {error}") from (
             None if isinstance(error, ValueError) else error
         )
 
@@ -589,7 +599,7 @@ class Primitive:
         if self.promote is not None:
             values = self._promoted(values)
         spec = self.rule(*values)
-        _check_fits(self.name, x, spec)
+        _check_fits(self.title, x, spec)
         if type(x._array) is MetaArray:
             return x
         before = history(x) if recording else None
@@ -645,6 +655,15 @@ def _check_fits(name: str, x: Tensor, spec: Spec) -> None:
             f"result type {spec.dtype.legacy} can't be cast to the desired output type "
             f"{x.dtype.legacy}: {name}_ writes into a tensor of {x.dtype}; use {name} instead"
         )
+    refuse_overlap(x)
+
+
+def refuse_overlap(x: Tensor) -> None:
+    """Refuses to write into a tensor that holds some element of memory more than once.
+
+    Raises:
+        RuntimeError: it does, as what ``expand`` gives.
+    """
     if type(x._array) is np.ndarray and 0 in x._array.strides and x._array.size > 1:
         if any(s == 0 and n > 1 for s, n in zip(x._array.strides, x._array.shape)):
             raise RuntimeError(
@@ -675,4 +694,5 @@ _SCOPE = {
     "as_array": as_array, "wrap_all": wrap_all, "hides_order": hides_order, "Saved": Saved,
     "unpack": unpack, "version_of": version_of, "check_version": check_version,
     "check_versions": check_versions, "attach_outputs": attach_outputs, "native": native,
+    "NOT_DIFFERENTIABLE": NOT_DIFFERENTIABLE,
 }  # fmt: skip

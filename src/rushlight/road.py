@@ -278,6 +278,9 @@ def _record(op: Any, kept: Sequence[str]) -> list[str]:
         edges.append(f"*{name}_node" if kind == TENSORS else f"{name}_node")
         none.append(f"not any({name}_node)" if kind == TENSORS else f"{name}_node is None")
     lines += [f"if {' and '.join(none)}:", "    return None"]
+    if "dtype" in op.parameters:
+        # The caller chooses the result's dtype, maybe one without gradients.
+        lines += ["if out._array.dtype.num in NOT_DIFFERENTIABLE:", "    return None"]
     outputs = _outputs(op)
     kept_outputs = [n for n in kept if n in outputs]
     place = {n: f"out[{i}]" if op.outputs else "out" for i, n in enumerate(outputs)}

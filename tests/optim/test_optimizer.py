@@ -110,7 +110,11 @@ def test_closure():
             ValueError,
             "cannot add param group with names",
         ),
-        ([{"params": [w := parameter()]}, {"params": [w]}], ValueError, "more than one parameter group"),
+        (
+            [{"params": [w := parameter()]}, {"params": [w]}],
+            ValueError,
+            "more than one parameter group",
+        ),
     ],
     ids=str,
 )

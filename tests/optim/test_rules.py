@@ -31,7 +31,16 @@ def sgd(w, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize
     return w
 
 
-def adam(w, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False, apart=False):
+def adam(
+    w,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    amsgrad=False,
+    maximize=False,
+    apart=False,
+):
     m = v = largest = np.zeros_like(w)
     for step in range(STEPS):
         g = gradient(w, step) * (-1 if maximize else 1)
@@ -108,6 +117,17 @@ def test_the_native_pass_is_taken(rule, monkeypatch):
     assert taken == [True] * STEPS
 
 
+def test_a_parameter_that_is_listed_twice_is_not_updated_by_two_threads(monkeypatch):
+    monkeypatch.delattr(SGD, "update_together")
+    w = rushlight.nn.Parameter(rushlight.ones(2))
+    w.grad = rushlight.ones(2)
+    with pytest.warns(UserWarning, match="duplicate"):
+        optimizer = SGD([w, w], lr=0.25)
+    optimizer._joins = True
+    optimizer.step()
+    assert w.tolist() == [0.5, 0.5]
+
+
 @pytest.mark.parametrize("rule", [SGD, Adam, AdamW])
 def test_an_overridden_formula_is_used(rule):
     class Nothing(rule):
@@ -152,8 +172,10 @@ def test_complex_sgd():
     assert w.tolist() == [1 - 0.5j] * 2
 
 
-def test_backward_sees_that_the_step_changed_the_parameters(road):
-    w = rushlight.nn.Parameter(rushlight.ones(2))
+@pytest.mark.parametrize(
+    "w", [rushlight.nn.Parameter(rushlight.ones(2)), rushlight.ones(2, requires_grad=True)]
+)
+def test_backward_sees_that_the_step_changed_the_parameters(w, road):
     loss = (w * w).sum()
     loss.backward(retain_graph=True)
     SGD([w], lr=0.1).step()

@@ -65,11 +65,13 @@ def gradients(framework, expression, names):
         if hasattr(value, "is_floating_point") and value.is_floating_point()
     }
     scope = {"torch": framework, "np": np, **names(framework), **leaves}
-    if "\n" in expression or ";" in expression:
-        exec(expression.replace("; ", "\n"), scope)
-        result = scope.get("r", scope.get("x"))
-    else:
-        result = eval(expression, scope)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "\n" in expression or ";" in expression:
+            exec(expression.replace("; ", "\n"), scope)
+            result = scope.get("r", scope.get("x"))
+        else:
+            result = eval(expression, scope)
     results = [result] if hasattr(result, "backward") else list(result)
     results = [r for r in results if r.requires_grad]
     total = 0
@@ -78,3 +80,23 @@ def gradients(framework, expression, names):
         total = total + (r * weights).sum()
     total.backward()
     return {n: None if v.grad is None else v.grad.double().numpy() for n, v in leaves.items()}
+
+
+def differentiable(framework, expressions, names):
+    """The expressions whose result has a gradient under ``framework``."""
+    found = []
+    for expression in expressions:
+        try:
+            gradients(framework, expression, names)
+        except Exception:
+            continue
+        found.append(expression)
+    return found
+
+
+def assert_same_gradients(found, expected):
+    """Asserts that each leaf has the same gradient, or none in both."""
+    assert {n: g is None for n, g in found.items()} == {n: g is None for n, g in expected.items()}
+    for name, g in expected.items():
+        if g is not None:
+            np.testing.assert_allclose(found[name], g, rtol=1e-4, atol=1e-5, err_msg=name)

@@ -253,7 +253,32 @@ PLATEAUS = [
 
 @pytest.mark.parametrize("options", PLATEAUS, ids=str)
 def test_plateau(options):
-    losses = [9, 8, 7, 7, 7, 7.2, 6.9, 6.9, 5, 5, 5, 5, 5, 5.1, 5, 5, 5, 5, 5, 5, 5, 4, float("nan"), 3]
+    losses = [
+        9,
+        8,
+        7,
+        7,
+        7,
+        7.2,
+        6.9,
+        6.9,
+        5,
+        5,
+        5,
+        5,
+        5,
+        5.1,
+        5,
+        5,
+        5,
+        5,
+        5,
+        5,
+        5,
+        4,
+        float("nan"),
+        3,
+    ]
 
     def run(framework):
         optimizer = optimizer_of(framework)
@@ -281,7 +306,9 @@ def test_plateau_with_a_new_group():
         run(rushlight, [0.01, 0.02])
 
 
-@pytest.mark.parametrize("name", ["step", "multi-step", "exponential", "cosine", "restarts", "linear"])
+@pytest.mark.parametrize(
+    "name", ["step", "multi-step", "exponential", "cosine", "restarts", "linear"]
+)
 def test_tensor_rates_are_written_into(name):
     def run(framework):
         rate = framework.tensor(0.5)

@@ -93,12 +93,18 @@ def test_adam(name, options, road):
     assert_same(ours, theirs, rtol=1e-5)
 
 
-RULES = [("SGD", {"momentum": 0.9, "lr": 0.1}), ("Adam", {"lr": 0.01}), ("AdamW", {"amsgrad": True})]
+RULES = [
+    ("SGD", {"momentum": 0.9, "lr": 0.1}),
+    ("Adam", {"lr": 0.01}),
+    ("AdamW", {"amsgrad": True}),
+]
 
 
 @pytest.mark.parametrize("name, options", RULES)
 def test_float64(name, options, road):
-    ours, _ = train(rushlight, lambda p: getattr(rushlight.optim, name)(p, **options), dtype="float64")
+    ours, _ = train(
+        rushlight, lambda p: getattr(rushlight.optim, name)(p, **options), dtype="float64"
+    )
     theirs, _ = train(torch, lambda p: getattr(torch.optim, name)(p, **options), dtype="float64")
     assert ours[0].dtype is rushlight.float64
     assert_same(ours, theirs, rtol=1e-12, atol=1e-14)
@@ -175,6 +181,23 @@ def test_half_precision(name, options, dtype):
         return p.detach().float().numpy()
 
     np.testing.assert_allclose(run(rushlight), run(torch), rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("name, options", [*RULES, ("Adam", {"weight_decay": 0.1})])
+def test_complex_parameters(name, options):
+    def run(framework):
+        p = framework.nn.Parameter(framework.tensor([1 + 2j, -0.5j]))
+        optimizer = getattr(framework.optim, name)([p], **options)
+        for _ in range(4):
+            p.grad = p.detach() * (0.3 + 0.1j)
+            optimizer.step()
+        return p.detach().numpy(), optimizer.state_dict()["state"][0]
+
+    (ours, kept), (theirs, wanted) = run(rushlight), run(torch)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    assert {k: str(v.dtype) for k, v in kept.items()} == {
+        k: str(v.dtype) for k, v in wanted.items()
+    }
 
 
 def test_duplicate_parameters_are_updated_twice(road):

@@ -18,8 +18,8 @@ float32 = np.dtype(np.float32)
 LARGE = 16384
 
 # By the number of dimensions: the order of axes that puts the channels last, and the one that puts them back.
-CHANNELS_TO_END = {n: (0, *range(2, n), 1) for n in range(2, 8)}
-CHANNELS_FROM_END = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 8)}
+CHANNELS_TO_END = {n: (0, *range(2, n), 1) for n in range(2, 65)}
+CHANNELS_FROM_END = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 65)}
 
 
 def same_order(x: np.ndarray, y: np.ndarray) -> bool:

@@ -23,7 +23,8 @@ ALIASES = {"torch": "rushlight", "torchvision": "rushlight.vision"}
 def install() -> None:
     """Makes ``import torch`` mean Rushlight in this process; a second call changes nothing.
 
-    ``__version__`` becomes a PyTorch version, since programs choose by it what they call.
+    ``__version__`` becomes a PyTorch version, since programs choose by it what they call. All of
+    this holds for the rest of the process, so the example is only shown.
 
     Raises:
         RuntimeError: PyTorch itself has been imported already.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..autograd import Function, is_grad_enabled
+from ..ops.creation import zeros
 from ..tensor import Tensor
 from ..utils.hooks import RemovableHandle
 
@@ -317,9 +318,9 @@ def _boundary_of(module: Any) -> _Boundary | None:
 class _Boundary:
     """Watches gradients enter and leave a module during one backward.
 
-    All inputs that require a gradient pass together through one operation that changes nothing, and so
-    do all outputs. In backward the outputs' operation comes first and keeps ``grad_output``; the inputs'
-    operation comes last, when every ``grad_input`` is there, and calls the hooks with both.
+    All input tensors pass together through one operation that changes nothing, and so do all outputs. In
+    backward the outputs' operation comes first and keeps ``grad_output``; the inputs' operation comes last,
+    when every ``grad_input`` is there, and calls the hooks with both.
     """
 
     def __init__(self, module: Any, hooks: Sequence[Callable], pre_hooks: Sequence[Callable]):
@@ -328,6 +329,7 @@ class _Boundary:
         self.pre_hooks = pre_hooks
         self.grad_outputs: tuple | None = None
         self.inputs: list[int] | None = None
+        self.input_forms: list[tuple[Any, Any, Any]] = []
         self.outputs: list[int] = []
         self.input_count = 0
         self.output_count = 0
@@ -337,6 +339,8 @@ class _Boundary:
         self.input_count = len(args)
         places, args = _watch(args, self.at_inputs)
         self.inputs = places or None
+        # Forms only: the inputs themselves need not live until backward.
+        self.input_forms = [(args[i].shape, args[i].dtype, args[i].device) for i in places]
         return args
 
     def leave(self, result: Any) -> Any:
@@ -396,6 +400,10 @@ class _Boundary:
         if grad_outputs is None:
             # The walk started inside the module, so its outputs have no gradient.
             return gradients
+        gradients = tuple(
+            zeros(shape, dtype=dtype, device=device) if g is None else g
+            for g, (shape, dtype, device) in zip(gradients, self.input_forms)
+        )
         grad_inputs = _spread(gradients, self.inputs, self.input_count)
         for hook in self.hooks:
             changed = hook(self.module, grad_inputs, grad_outputs)
@@ -429,7 +437,10 @@ class _Watch(Function):
     def forward(ctx: Any, on_gradients: Callable, *tensors: Tensor) -> tuple:
         ctx.set_materialize_grads(False)
         ctx.on_gradients = on_gradients
-        return tuple(tensor.view_as(tensor) for tensor in tensors)
+        watched = tuple(tensor.view_as(tensor) for tensor in tensors)
+        fixed = [w for w, tensor in zip(watched, tensors) if not tensor.requires_grad]
+        ctx.mark_non_differentiable(*fixed)
+        return watched
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple:

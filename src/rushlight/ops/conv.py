@@ -69,6 +69,8 @@ def _check(
             f"Expected {w.ndim - 1}D (unbatched) or {w.ndim}D (batched) input to conv{w.ndim - 2}d, but got input of "
             f"size: {list(x.shape)}"
         )
+    if not isinstance(g.groups, int):
+        raise TypeError(f"groups must be an int, not {g.groups!r}")
     if g.groups < 1:
         raise RuntimeError(f"non-positive groups is not supported: groups={g.groups}")
     if any(s < 1 for s in g.stride):
@@ -92,8 +94,14 @@ def _check(
             f"Given weight of size {list(w.shape)}, expected bias to be 1-dimensional with {outputs} elements, but "
             f"got bias of size {list(bias.shape)} instead"
         )
-    if 0 in w.shape[1:]:
-        raise RuntimeError(f"weight of size {list(w.shape)} has a dimension of length 0")
+    if 0 in w.shape:
+        raise RuntimeError(
+            f"expected weight to be at least 1 at every dimension, but got weight of size {list(w.shape)} instead"
+        )
+    if 0 in x.shape[1:]:
+        raise RuntimeError(
+            f"Only zero batch or zero channel inputs are supported, but got input shape: {list(x.shape)}"
+        )
 
 
 def _windows(

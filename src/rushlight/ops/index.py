@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
+from ..autograd.modes import state
+from ..autograd.views import history
 from ..primitive import Number, exported
 from ..tensor import Tensor, values_of, wrap
 from .part import item_at, sliced, whole, with_new_dims
@@ -47,6 +49,10 @@ def getitem(self: Tensor, key: Any) -> Tensor:
             return at_mask(self, key, 0)
         if number == _LONG:
             return at_index(self, key, 0)
+    if kind is tuple and key:
+        take = _view_of_plain(key)
+        if take is not None:
+            return take(self, key if Ellipsis in key else (*key, Ellipsis))
     found = read_key(self, key)
     x = self if found.take is None else found.take(self, found.basic)
     advanced = found.advanced
@@ -57,7 +63,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         return (
             at_mask(x, index, dim) if index._array.dtype.num == _BOOL else at_index(x, index, dim)
         )
-    return at_indices(x, array_key(x, advanced))
+    return at_indices(x, array_key(x, advanced, state.grad and history(x) is not None))
 
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -69,8 +75,11 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         TypeError: it is neither a number nor a tensor.
     """
     kind = type(key)
+    advanced: Any = None
     if kind is int:
-        x, advanced = item_at(self, (key, Ellipsis)), None
+        x = item_at(self, (key, Ellipsis))
+    elif kind is tuple and key and (take := _view_of_plain(key)) is not None:
+        x = take(self, key if Ellipsis in key else (*key, Ellipsis))
     else:
         found = read_key(self, key)
         x, advanced = self if found.take is None else found.take(self, found.basic), found.advanced
@@ -96,7 +105,28 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         after = x._array.ndim - dim - mask._array.ndim
         fill_where(x, mask[(..., *[None] * after)] if after else mask, value)
         return
-    put_at.op.write((x, array_key(x, advanced), value, False))
+    put_at.op.write((x, array_key(x, advanced, state.grad), value, False))
+
+
+def _view_of_plain(key: tuple) -> Any:
+    """The view op for a key of ints, slices of step 1, None and one ellipsis; None for any other key."""
+    take, ellipses = whole, 0
+    for item in key:
+        kind = type(item)
+        if kind is int:
+            take = item_at
+        elif kind is slice:
+            if item.step is not None or type(item.start) not in _PLAIN or type(item.stop) not in _PLAIN:
+                return None
+            if take is whole or item.start is not None or item.stop is not None:
+                take = sliced
+        elif item is None:
+            take = with_new_dims
+        elif item is Ellipsis and not ellipses:
+            ellipses = 1
+        else:
+            return None
+    return take
 
 
 Tensor.__getitem__ = getitem
@@ -367,4 +397,4 @@ def _indices_key(x: Tensor, indices: Any) -> tuple:
         dim += item._array.ndim if item._array.dtype.num == _BOOL else 1
     if dim > x._array.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x._array.ndim} (got {dim})")
-    return array_key(x, advanced)
+    return array_key(x, advanced, state.grad)

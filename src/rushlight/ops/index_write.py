@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..backend import native
 from ..primitive import Number, Spec, call, exported, primitive, reject
 from ..tensor import Tensor, wrap
 from .creation import write_out
 from .gather import check_index
-from .taking import add_slices, at_index, at_mask, check_known, check_range, put_at, sample_mask
+from .taking import (
+    add_slices,
+    adds_natively,
+    at_index,
+    at_mask,
+    check_known,
+    check_range,
+    put_at,
+    sample_mask,
+)
 from .view import broadcast_tensors, not_a_view, reshape, wrap_dim
 from .write import element, masked_fill
 
@@ -57,6 +67,17 @@ def _index_add_kernel(xp, x, source, dim, index, out=None):
         add_slices(out, dim, index, source)
     else:
         xp.add.at(out, _slices(dim, index), source)
+    return out
+
+
+@_index_add.kernel(
+    "cpu",
+    when=lambda x, source, dim, index: x.flags.c_contiguous and adds_natively(source, index),
+    writes=True,
+)
+def _index_add_native(xp, x, source, dim, index, out=None):
+    out = x.copy() if out is None else out
+    native.extension.add_slices(source, index, dim, out)
     return out
 
 

@@ -17,6 +17,15 @@ from .family import broadcast
 REDUCTIONS = ("none", "mean", "sum")
 
 
+def _check_tensors(name: str, input: Any, target: Any) -> None:
+    for i, (what, x) in enumerate((("input", input), ("target", target))):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{what}' (position {i + 1}) must be Tensor, not {type(x).__name__}; make it one "
+                "with torch.tensor(...)"
+            )
+
+
 def _check_reduction(reduction: str) -> None:
     if reduction not in REDUCTIONS:
         raise ValueError(
@@ -129,6 +138,7 @@ def _ready(x: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> bool
         and target.dtype.num == _INT64
         and x.flags.c_contiguous
         and target.flags.c_contiguous
+        and x.shape[1] > 0
         and (weight is None or (weight.dtype is native.float32 and weight.flags.c_contiguous))
     )
 
@@ -268,9 +278,10 @@ def nll_loss(
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     _check_reduction(reduction)
-    if input._array.ndim == 1 and target._array.ndim == 0:
-        loss = nll(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction)[0]
-        return loss.squeeze(0) if reduction == "none" else loss
+    _check_tensors("nll_loss", input, target)
+    if input._array.ndim == 1 and target._array.size == 1:
+        loss = nll(input.unsqueeze(0), target.reshape((1,)), weight, ignore_index, reduction)[0]
+        return loss.reshape(target._array.shape) if reduction == "none" else loss
     return nll(input, target, weight, ignore_index, reduction)[0]
 
 
@@ -463,12 +474,7 @@ def cross_entropy(
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
     _check_reduction(reduction)
-    for i, (name, x) in enumerate((("input", input), ("target", target))):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"cross_entropy(): argument '{name}' (position {i + 1}) must be Tensor, not {type(x).__name__}; make it "
-                "one with torch.tensor(...)"
-            )
+    _check_tensors("cross_entropy", input, target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input._array.ndim == 0:
@@ -520,11 +526,9 @@ def _soft_cross_entropy(
 
 def _values(name: str, input: Tensor, target: Tensor) -> None:
     """Checks prediction and target of a loss that compares them element by element; warns where they stretch."""
-    for i, (what, x) in enumerate((("input", input), ("target", target))):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{name}(): argument '{what}' (position {i + 1}) must be Tensor, not {type(x).__name__}"
-            )
+    _check_tensors(name, input, target)
+    if name == "mse_loss" and not (input.is_floating_point() or target.is_floating_point() or input.is_complex()):
+        raise NotImplementedError(f"\"mse_cpu\" not implemented for '{input.dtype.legacy}'; convert it with .float()")
     if input._array.shape != target._array.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
@@ -694,6 +698,9 @@ def _binary_cross_entropy(input: Tensor, target: Tensor) -> Spec:
             "all elements of input should be between 0 and 1: binary_cross_entropy takes probabilities, as of sigmoid; "
             "for raw scores use binary_cross_entropy_with_logits"
         )
+    y = values_of(target) if target.is_cpu else None
+    if y is not None and y.size and not (y.min() >= 0 and y.max() <= 1):
+        raise RuntimeError("all elements of target should be between 0 and 1: they are the probabilities of the class")
     return Spec(input._array.shape, input.dtype)
 
 
@@ -789,6 +796,11 @@ def binary_cross_entropy_with_logits(
     if target._array.shape != input._array.shape:
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {target.dtype.legacy}: "
+            "binary_cross_entropy_with_logits takes probabilities as target; convert it with .float()"
         )
     positive = logsigmoid(input)
     if pos_weight is not None:

@@ -403,6 +403,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Spec:
 
 @linear.kernel("cpu", "cuda")
 def _linear(xp, x, w, bias):
+    if w.ndim > 2:
+        raise ValueError("weight is no matrix")
     out = half_product(xp, x, w.T)
     if bias is not None:
         out = out + bias

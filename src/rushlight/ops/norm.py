@@ -25,6 +25,13 @@ def _check_channels(input: Tensor, **vectors: Tensor | None) -> None:
                 f"{name} should contain {channels} elements not {v._array.size}: input {list(input.shape)} has "
                 f"{channels} channels"
             )
+        if v is not None and v._array.dtype != input._array.dtype:
+            # 16-bit inputs may go with float32 statistics.
+            if not (input._array.dtype.itemsize == 2 and v._array.dtype == np.float32):
+                raise RuntimeError(
+                    f"mixed dtype (CPU): all inputs must share same datatype, but the input is {input.dtype} and "
+                    f"{name} {v.dtype}; convert the input with .to({v.dtype})"
+                )
 
 
 def _fast(x: np.ndarray, *vectors: np.ndarray | None) -> bool:
@@ -274,6 +281,9 @@ def batch_norm(
             raise RuntimeError(
                 "Expected running_mean and running_var to be defined when training=False"
             )
+        if state.grad:
+            # Backward needs them as they are now; a training pass in between updates them in place.
+            running_mean, running_var = running_mean.clone(), running_var.clone()
         return batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
     count = input._array.size // shape[1] if shape[1] else 0
     if count == 1:
@@ -281,9 +291,11 @@ def batch_norm(
             f"Expected more than 1 value per channel when training, got input size {input.shape}: one sample has no "
             "variance; use drop_last=True in the DataLoader, or call eval()"
         )
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     _check_channels(input, running_mean=running_mean, running_var=running_var)
     out, mean, var = batch_norm_train(input, weight, bias, eps)
-    if running_mean is not None:
+    if running_mean is not None and count:
         with no_grad():
             running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
             running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))

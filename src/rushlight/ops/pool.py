@@ -51,11 +51,23 @@ class Window(NamedTuple):
         ]
 
 
-def _check(name: str, input: Tensor, window: Window, most: str = "kernel") -> tuple[int, ...]:
+def _not_for(name: str, input: Tensor) -> NotImplementedError:
+    return NotImplementedError(
+        f"\"{name}\" not implemented for '{input.dtype.legacy}'; convert the input with .float()"
+    )
+
+
+def _check(
+    name: str, input: Tensor, window: Window, ranks: Sequence[int] = (dtypes.INTEGRAL, dtypes.FLOATING)
+) -> tuple[int, ...]:
     """The output's spatial size.
+
+    Args:
+        ranks: the kinds of dtypes that can be pooled.
 
     Raises:
         RuntimeError: the window's settings or the input's size do not fit.
+        NotImplementedError: the input's dtype cannot be pooled.
     """
     for what, values, low in (
         ("kernel_size", window.kernel, 1), ("stride", window.stride, 1), ("padding", window.padding, 0),
@@ -70,6 +82,8 @@ def _check(name: str, input: Tensor, window: Window, most: str = "kernel") -> tu
                 f"dilation={window.dilation[0]}"
             )
     shape = input._array.shape
+    if input.dtype.rank not in ranks:
+        raise _not_for(name, input)
     if 0 in shape[1:]:
         raise RuntimeError(
             f"Expected {len(shape)}D tensor with optional 0 dim batch size for input, but got: {list(shape)}"
@@ -129,7 +143,7 @@ def max_pool(input: Tensor, window: Window) -> tuple:
 @max_pool.kernel("cpu", "cuda")
 def _max_pool(xp, x, window):
     windows = _windows(xp, x, window, lowest(x.dtype))
-    flat = windows.reshape(*windows.shape[: x.ndim], -1)
+    flat = windows.reshape(*windows.shape[: x.ndim], math.prod(window.kernel))
     place = flat.argmax(-1)
     values = xp.take_along_axis(flat, place[..., None], -1)[..., 0]
     return xp.ascontiguousarray(values), _indices_of(place, x.shape[2:], window)
@@ -215,7 +229,7 @@ def max_pool_taps(input: Tensor, window: Window) -> tuple:
 @max_pool_taps.kernel("cpu", "cuda")
 def _max_pool_taps(xp, x, window):
     windows = _windows(xp, x, window, lowest(x.dtype))
-    flat = windows.reshape(*windows.shape[: x.ndim], -1)
+    flat = windows.reshape(*windows.shape[: x.ndim], math.prod(window.kernel))
     taps = flat.argmax(-1)
     values = xp.take_along_axis(flat, taps[..., None], -1)[..., 0]
     return xp.ascontiguousarray(values), taps.astype(_taps_dtype(window).numpy)
@@ -338,7 +352,10 @@ def _scatter_spatial(xp, g, indices, size):
     each = math.prod(size)
     at = indices.reshape(planes, -1)
     if at.size and not (0 <= at.min() and at.max() < each):
-        raise IndexError(f"an index is outside the {each} elements of the plane")
+        wrong = at.max() if at.max() >= each else at.min()
+        raise ValueError(
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))})"
+        )
     base = xp.arange(planes)[:, None] * each
     out = xp.bincount(
         (at + base).ravel(), g.reshape(planes, -1).ravel().astype(np.float64), planes * each
@@ -532,7 +549,9 @@ def _bounds(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
 def adaptive_avg_pool(input: Tensor, size: tuple[int, ...]) -> Spec:
     """The means of windows that divide ``(N, C, *in)`` into ``size`` parts."""
     shape = input._array.shape
-    if 0 in shape[2:] or min(size, default=0) < 0:
+    if input.dtype.rank != dtypes.FLOATING:
+        raise _not_for("adaptive_avg_pool", input)
+    if 0 in shape[1:] or min(size, default=0) < 0:
         raise RuntimeError(
             f"adaptive_avg_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}"
         )
@@ -646,7 +665,9 @@ def _adaptive_avg_pool_gradient_samples(make):
 def adaptive_max_pool(input: Tensor, size: tuple[int, ...]) -> tuple:
     """The largest elements of windows that divide ``(N, C, *in)`` into ``size`` parts, and where they are."""
     shape = input._array.shape
-    if 0 in shape[2:] or min(size, default=0) < 0:
+    if input.dtype.rank != dtypes.FLOATING:
+        raise _not_for("adaptive_max_pool", input)
+    if 0 in shape[1:] or min(size, default=0) < 0:
         raise RuntimeError(
             f"adaptive_max_pool: expected non-empty input and output sizes, but got {list(shape)} and {list(size)}"
         )
@@ -725,9 +746,11 @@ def _window(
 
 def _sizes(name: str, output_size: Any, input: Tensor, n: int) -> tuple[int, ...]:
     values = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if any(v is not None and not hasattr(v, "__index__") for v in values):
+        raise TypeError(f"{name}(): output_size must be an int or a tuple of {n} ints, not {output_size!r}")
     if len(values) != n:
         raise RuntimeError(f"{name}: output_size must be {n} ints, but got {output_size}")
-    return tuple(m if v is None else int(v) for v, m in zip(values, input._array.shape[2:]))
+    return tuple([m if v is None else v.__index__() for v, m in zip(values, input._array.shape[2:])])
 
 
 def _pooling_functions(n: int) -> None:

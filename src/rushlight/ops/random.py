@@ -10,11 +10,12 @@ from .. import devices, dtypes
 from ..autograd.modes import state
 from ..autograd.views import advance, history
 from ..backend import random_streams as streams
-from ..primitive import exported
+from ..primitive import exported, refuse_overlap
 from ..random import engine_of
 from ..tensor import MetaArray, Tensor, settle, values_of, wrap
 from .convert import as_dtype
 from .creation import in_order_of, new_leaf, placed_array, write_out
+from .family import broadcast
 from .view import sizes_of
 
 
@@ -22,6 +23,7 @@ def _filled_in_place(x: Tensor, generator: Any, fill: Any) -> Tensor:
     """Overwrites ``x`` with ``fill(engine, array, in_memory_order)``; no gradient flows through."""
     if type(x._array) is MetaArray:
         return x
+    refuse_overlap(x)
     if state.grad and history(x) is not None:
         # The old values count no more: as an op, that is a fill.
         x.zero_()
@@ -30,6 +32,35 @@ def _filled_in_place(x: Tensor, generator: Any, fill: Any) -> Tensor:
     advance(x)
     x._origin = None
     return x
+
+
+def _number(name: str, argument: str, value: Any) -> Any:
+    """A real number from a Python or NumPy number, or a tensor of one element.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(value, (Tensor, np.generic)):
+        value = value.item()
+    if not isinstance(value, (int, float)):
+        raise TypeError(
+            f"{name}(): argument '{argument}' must be a number, not {type(value).__name__}"
+        )
+    return value
+
+
+def _whole(name: str, argument: str, value: Any) -> int:
+    """An int from what counts as one.
+
+    Raises:
+        TypeError: it does not.
+    """
+    try:
+        return value.__index__()
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"{name}(): argument '{argument}' must be int, not {type(value).__name__}"
+        ) from None
 
 
 def _draws(name: str, names: tuple[str, ...], defaults: tuple, doc: str, run: Any) -> None:
@@ -44,7 +75,7 @@ def _draws(name: str, names: tuple[str, ...], defaults: tuple, doc: str, run: An
                 raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
             given[key] = value
         values = [given.get(n, d) for n, d in zip(names, defaults)]
-        values = [v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values]
+        values = [_number(name, n, v) for n, v in zip(names, values)]
         return _filled_in_place(
             self,
             generator,
@@ -114,6 +145,9 @@ def random_(self: Tensor, *bounds: Any, generator: Any = None, **names: Any) -> 
         low, high = bounds
     elif low is None and high is not None:
         low = 0
+    low, high = (
+        None if v is None else _whole("random_", n, v) for n, v in (("from", low), ("to", high))
+    )
     return _filled_in_place(
         self, generator,
         lambda engine, array, order: streams.random(engine, array, low, high, in_memory_order=order),
@@ -124,12 +158,16 @@ def random_(self: Tensor, *bounds: Any, generator: Any = None, **names: Any) -> 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Overwritten with 1 of probability ``p``, else 0; ``p`` may be a tensor of this shape."""
     if isinstance(p, Tensor) and p._array.ndim:
+        if broadcast(p._array.shape, self._array.shape) != self._array.shape:
+            raise RuntimeError(
+                f"bernoulli_: probabilities of shape {list(p.shape)} do not broadcast to {list(self.shape)}"
+            )
         each = np.broadcast_to(values_of(p), self._array.shape)
         run = lambda engine, array, order: streams.bernoulli_each(
             engine, array, each, in_memory_order=order
         )  # noqa: E731
     else:
-        p = p.item() if isinstance(p, Tensor) else p
+        p = _number("bernoulli_", "p", p)
         run = lambda engine, array, order: streams.bernoulli(
             engine, array, p, in_memory_order=order
         )  # noqa: E731
@@ -234,6 +272,10 @@ def randint(
         if not rest:
             raise TypeError("randint() missing the argument 'size'")
         size = rest.pop()
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}; write ({size},)"
+        )
     if len(rest) == 2:
         low, high = rest
     elif len(rest) == 1:
@@ -241,7 +283,7 @@ def randint(
     low = 0 if low is None else low
     if high is None:
         raise TypeError("randint() missing the argument 'high'")
-    low, high = int(low), int(high)
+    low, high = _whole("randint", "low", low), _whole("randint", "high", high)
     made = new_leaf(
         np.empty,
         sizes_of("randint", (size,)),
@@ -298,11 +340,12 @@ def randperm(
     >>> rushlight.randperm(4)
     tensor([0, 1, 3, 2])
     """
+    n = _whole("randperm", "n", n)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     if devices.resolve(device) is not devices.CPU:
         return new_leaf(np.empty, (n,), dtype, device, False)
-    array = streams.permutation(engine_of(generator), int(n)).astype(
+    array = streams.permutation(engine_of(generator), n).astype(
         as_dtype(dtype).numpy, copy=False
     )
     made = placed_array(array, device, requires_grad)
@@ -332,17 +375,18 @@ def normal(
             raise TypeError("normal() with a mean and std that are numbers needs a size")
         made = new_leaf(np.empty, sizes_of("normal", (size,)), dtype, device, False)
         if type(made._array) is not MetaArray:
-            streams.normal(engine_of(generator), made._array, float(mean), float(std))
+            mean, std = _number("normal", "mean", mean), _number("normal", "std", std)
+            streams.normal(engine_of(generator), made._array, mean, std)
     else:
         if isinstance(std, Tensor) and std._array.size and values_of(std).min() < 0:
             raise RuntimeError("normal expects all elements of std >= 0.0")
-        shape = np.broadcast_shapes(*[v._array.shape for v in tensors])
+        shape = broadcast(tensors[0]._array.shape, tensors[-1]._array.shape)
         z = new_leaf(np.empty, shape, tensors[0].dtype, device, False)
         if isinstance(std, Tensor):
             streams.normal(engine_of(generator), z._array)
             made = z * std.detach() + (mean.detach() if isinstance(mean, Tensor) else mean)
         else:
-            streams.normal(engine_of(generator), z._array, 0.0, float(std))
+            streams.normal(engine_of(generator), z._array, 0.0, _number("normal", "std", std))
             made = z + mean.detach()
     if out is not None:
         made = write_out(out, made)
@@ -366,7 +410,7 @@ def bernoulli(
         if p is None:
             streams.bernoulli_each(engine_of(generator), made._array, values_of(input))
         else:
-            streams.bernoulli(engine_of(generator), made._array, float(p))
+            streams.bernoulli(engine_of(generator), made._array, _number("bernoulli", "p", p))
     return made if out is None else write_out(out, made)
 
 

@@ -123,9 +123,7 @@ def _add_up(x: np.ndarray, dims: tuple[int, ...] | None, keepdim: bool) -> Any:
     return total if dtype is _int64 else total.astype(x.dtype)
 
 
-def _spread(
-    g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...] | None, keepdim: bool
-) -> Tensor:
+def _spread(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...] | None, keepdim: bool) -> Tensor:
     """The gradient of a sum: the same for every element."""
     return kept(g, shape, dims, keepdim).expand(shape)
 
@@ -246,9 +244,7 @@ _mean.samples(whole_samples())
 
 @_mean.rejects
 def _mean_rejects(make):
-    yield reject(
-        RuntimeError, "could not infer output dtype", make(3, dtype=dtypes.int64), None, False
-    )
+    yield reject(RuntimeError, "could not infer output dtype", make(3, dtype=dtypes.int64), None, False)
 
 
 @exported("torch", "Tensor")
@@ -288,6 +284,8 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     >>> rushlight.nansum(rushlight.tensor([1.0, float("nan"), 2.0]))
     tensor(3.)
     """
+    if input.dtype.is_complex:
+        raise RuntimeError("nansum does not support complex inputs")
     return sum(where(input.isnan(), 0, input), dim, keepdim, dtype=dtype)
 
 
@@ -299,9 +297,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     tensor(1.5000)
     """
     if input.dtype.rank < dtypes.FLOATING:
-        raise RuntimeError(
-            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.legacy}"
-        )
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.legacy}")
     return nansum(input, dim, keepdim, dtype=dtype) / sum(~input.isnan(), dim, keepdim)
 
 
@@ -400,7 +396,7 @@ def check_not_empty(name: str, x: Tensor, dims: tuple[int, ...] | None) -> None:
     shape = x._array.shape
     if dims is None:
         if 0 in shape:
-            error = IndexError if name.startswith("arg") or name.startswith("am") else RuntimeError
+            error = IndexError if name.startswith("arg") else RuntimeError
             raise error(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
                 "dim with the 'dim' argument."
@@ -411,18 +407,16 @@ def check_not_empty(name: str, x: Tensor, dims: tuple[int, ...] | None) -> None:
             raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
 
 
-def _check_order(name: str, x: Tensor) -> None:
+def _check_order(name: str, x: Tensor, error: type = RuntimeError) -> None:
     if x.dtype.is_complex:
-        raise NotImplementedError(
-            f"\"{name}\" not implemented for '{x.dtype.legacy}': complex numbers have no order"
-        )
+        raise error(f"\"{name}\" not implemented for '{x.dtype.legacy}': complex numbers have no order")
 
 
 def _extreme(name: str, ufunc: Any, word: str) -> Any:
     """Declares ``amax`` or ``amin`` over dimensions counted from the front."""
 
     def rule(input: Tensor, dims: Any, keepdim: bool) -> Spec:
-        _check_order(name, input)
+        _check_order(name, input, NotImplementedError)
         check_not_empty(name, input, dims)
         return Spec(reduced(input._array.shape, dims, keepdim), input.dtype)
 
@@ -447,19 +441,15 @@ def _extreme(name: str, ufunc: Any, word: str) -> Any:
     @function.oracle
     def oracle(x, dims, keepdim):
         dims = tuple(range(x.ndim)) if dims is None else dims
-        last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(
-            *reduced(x.shape, dims, False), -1
-        )
-        return np.sort(last)[..., -1 if word == "largest" else 0].reshape(
-            reduced(x.shape, dims, keepdim)
-        )
+        last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(*reduced(x.shape, dims, False), -1)
+        return np.sort(last)[..., -1 if word == "largest" else 0].reshape(reduced(x.shape, dims, keepdim))
 
     function.samples(whole_samples())
 
     @function.rejects
     def rejects(make):
         yield reject(IndexError, "to have non-zero size", make(0, 3), (0,), False)
-        yield reject(IndexError, "to be specified for input.numel() == 0", make(0, 3), None, False)
+        yield reject(RuntimeError, "to be specified for input.numel() == 0", make(0, 3), None, False)
 
     return function
 
@@ -469,9 +459,7 @@ _amin = _extreme("amin", np.minimum, "smallest")
 
 
 @exported("torch", "Tensor")
-def amax(
-    input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any
-) -> Tensor:
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
     """The largest element along dimensions; elements that are equally large share the gradient.
 
     Args:
@@ -491,9 +479,7 @@ def amax(
 
 
 @exported("torch", "Tensor")
-def amin(
-    input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any
-) -> Tensor:
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
     """The smallest element along dimensions; elements that are equally small share the gradient.
 
     Args:
@@ -521,9 +507,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     """
     dims = dims_of(dim, input._array.ndim)
     check_not_empty("aminmax", input, dims)
-    return named("aminmax", "min", "max")(
-        (_amin(input, dims, keepdim), _amax(input, dims, keepdim))
-    )
+    return named("aminmax", "min", "max")((_amin(input, dims, keepdim), _amax(input, dims, keepdim)))
 
 
 def _choice(name: str, ufunc: Any, arg: str) -> Any:
@@ -538,10 +522,7 @@ def _choice(name: str, ufunc: Any, arg: str) -> Any:
     rule.__name__ = f"_{name}_dim"
     rule.__doc__ = f"`{name}` along one dimension counted from the front."
     function = primitive(
-        node_name=f"{name.capitalize()}Backward0",
-        checks="failure",
-        outputs=("values", "indices"),
-        differentiable=1,
+        node_name=f"{name.capitalize()}Backward0", checks="failure", outputs=("values", "indices"), differentiable=1
     )(rule)
 
     @function.kernel("cpu", "cuda")
@@ -561,9 +542,7 @@ def _choice(name: str, ufunc: Any, arg: str) -> Any:
     @function.oracle
     def oracle(x, dim, keepdim):
         sign = 1 if name == "min" else -1
-        order = (
-            np.argsort(sign * x, axis=dim, kind="stable") if x.ndim else np.zeros((1,), np.int64)
-        )
+        order = np.argsort(sign * x, axis=dim, kind="stable") if x.ndim else np.zeros((1,), np.int64)
         first = np.take(order, [0], axis=dim)
         values = np.take_along_axis(x, first, dim) if x.ndim else x
         shape = reduced(x.shape, (dim,), keepdim)
@@ -583,9 +562,7 @@ def _choice(name: str, ufunc: Any, arg: str) -> Any:
     return function
 
 
-def chosen_gradient(
-    g: Tensor, shape: tuple[int, ...], dim: int, keepdim: bool, indices: Tensor
-) -> Tensor:
+def chosen_gradient(g: Tensor, shape: tuple[int, ...], dim: int, keepdim: bool, indices: Tensor) -> Tensor:
     """The gradient of an op that chose one element along ``dim``: all of it goes there."""
     from .gather import sum_gathered
 
@@ -600,16 +577,7 @@ _max_dim = _choice("max", np.maximum, "argmax")
 _min_dim = _choice("min", np.minimum, "argmin")
 
 
-def _largest(
-    name: str,
-    whole: Any,
-    along: Any,
-    pair: Any,
-    input: Tensor,
-    dim: Any,
-    keepdim: bool,
-    names: dict,
-) -> Any:
+def _largest(name: str, whole: Any, along: Any, pair: Any, input: Tensor, dim: Any, keepdim: bool, names: dict) -> Any:
     """`max` and `min` in all their forms."""
     other = names.pop("other", None)
     if isinstance(dim, Tensor):
@@ -619,7 +587,7 @@ def _largest(
     if names:
         dim, keepdim = numpy_names(name, dim, keepdim, names)
     if dim is None:
-        _check_order(f"{name}_all", input)
+        _check_order(f"{name}_all", input, NotImplementedError)
         check_not_empty(name, input, None)
         return whole(input, None, False)
     if not hasattr(dim, "__index__"):
@@ -631,9 +599,7 @@ def _largest(
 
 
 @exported("torch", "Tensor")
-def max(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any
-) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any) -> Any:
     """The largest element; along a dimension also where it stands; or the larger of each pair of two tensors.
 
     Args:
@@ -659,9 +625,7 @@ def max(
 
 
 @exported("torch", "Tensor")
-def min(
-    input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any
-) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, **names: Any) -> Any:
     """The smallest element; along a dimension also where it stands; or the smaller of each pair of two tensors.
 
     Args:
@@ -700,9 +664,7 @@ def _place(name: str) -> Any:
         return Spec(reduced(input._array.shape, dims, keepdim), dtypes.int64)
 
     rule.__name__ = f"_{name}"
-    rule.__doc__ = (
-        f"`{name}` with the dimension counted from the front, or None for all elements in order."
-    )
+    rule.__doc__ = f"`{name}` with the dimension counted from the front, or None for all elements in order."
     function = primitive(checks="failure")(rule)
 
     @function.kernel("cpu", "cuda")
@@ -710,20 +672,14 @@ def _place(name: str) -> Any:
         if x.dtype.kind in "cb":
             raise TypeError("no order")
         found = xp.asarray(getattr(x, name)(dim if x.ndim else None), _int64)
-        return (
-            found.reshape(reduced(x.shape, None if dim is None else (dim,), True))
-            if keepdim
-            else found
-        )
+        return found.reshape(reduced(x.shape, None if dim is None else (dim,), True)) if keepdim else found
 
     @function.oracle
     def oracle(x, dim, keepdim):
         flat = x.reshape(-1) if dim is None or not x.ndim else x
         axis = 0 if flat.ndim == 1 else dim
         order = np.argsort(flat if name == "argmin" else -flat, axis=axis, kind="stable")
-        return np.take(order, 0, axis=axis).reshape(
-            reduced(x.shape, None if dim is None else (dim,), keepdim)
-        )
+        return np.take(order, 0, axis=axis).reshape(reduced(x.shape, None if dim is None else (dim,), keepdim))
 
     @function.samples
     def samples(make):
@@ -737,9 +693,7 @@ def _place(name: str) -> Any:
     def rejects(make):
         yield reject(IndexError, "input.numel() == 0", make(0, 3), None, False)
         yield reject(IndexError, "to have non-zero size", make(0, 3), 0, False)
-        yield reject(
-            RuntimeError, "does not support bool", make(3, dtype=dtypes.bool_), None, False
-        )
+        yield reject(RuntimeError, "does not support bool", make(3, dtype=dtypes.bool_), None, False)
 
     return function
 
@@ -825,18 +779,11 @@ _any = _truth("any", np.logical_or)
 
 
 @exported("torch", "Tensor")
-def all(
-    input: Tensor,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    out: Tensor | None = None,
-    **names: Any,
-) -> Tensor:
+def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
     """Whether all elements are true, or all of those along dimensions.
 
     Args:
-        dim: an int or several; by default all dimensions.
+        dim: an int or several; by default all dimensions. An empty sequence combines nothing.
         keepdim: keep the dimensions, with length 1.
 
     Returns:
@@ -847,23 +794,19 @@ def all(
     """
     if names:
         dim, keepdim = numpy_names("all", dim, keepdim, names)
-    made = _all(input, dims_of(dim, input._array.ndim), keepdim)
+    if isinstance(dim, (tuple, list)) and not dim:
+        made = input != 0
+    else:
+        made = _all(input, dims_of(dim, input._array.ndim), keepdim)
     return made if out is None else write_out(out, made)
 
 
 @exported("torch", "Tensor")
-def any(
-    input: Tensor,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    out: Tensor | None = None,
-    **names: Any,
-) -> Tensor:
+def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None, **names: Any) -> Tensor:
     """Whether at least one element is true, or one of those along dimensions.
 
     Args:
-        dim: an int or several; by default all dimensions.
+        dim: an int or several; by default all dimensions. An empty sequence combines nothing.
         keepdim: keep the dimensions, with length 1.
 
     Returns:
@@ -874,5 +817,8 @@ def any(
     """
     if names:
         dim, keepdim = numpy_names("any", dim, keepdim, names)
-    made = _any(input, dims_of(dim, input._array.ndim), keepdim)
+    if isinstance(dim, (tuple, list)) and not dim:
+        made = input != 0
+    else:
+        made = _any(input, dims_of(dim, input._array.ndim), keepdim)
     return made if out is None else write_out(out, made)

@@ -15,8 +15,6 @@ from .convert import as_dtype
 from .family import no_complex, write_out
 from .view import wrap_dim
 
-_HERE = __name__
-
 
 def _dim_samples(make: Any) -> Any:
     yield call(make(3, 4), 1)
@@ -57,8 +55,8 @@ def _cumsum_kernel(xp, x, dim, backwards):
         return x.astype(np.int64 if kind.kind in "iub" else kind)
     x = xp.flip(x, dim) if backwards else x
     total = xp.add.accumulate(x, dim, wide)
-    total = total if kind.kind in "iub" else total.astype(kind, copy=False)
-    return xp.flip(total, dim).copy() if backwards else total
+    total = xp.flip(total, dim) if backwards else total
+    return xp.ascontiguousarray(total, total.dtype if kind.kind in "iub" else kind)
 
 
 @_cumsum.vjp
@@ -80,14 +78,7 @@ def _cumsum_samples(make):
 
 
 @exported("torch", "Tensor")
-def cumsum(
-    input: Tensor,
-    dim: int,
-    *,
-    dtype: Any = None,
-    out: Tensor | None = None,
-    axis: int | None = None,
-) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None, axis: int | None = None) -> Tensor:
     """The running sum along a dimension.
 
     Args:
@@ -126,7 +117,7 @@ def _cumprod_kernel(xp, x, dim):
     if not x.ndim:
         return x.astype(np.int64 if kind.kind in "iub" else kind)
     total = xp.multiply.accumulate(x, dim, wide)
-    return total if kind.kind in "iub" else total.astype(kind, copy=False)
+    return xp.ascontiguousarray(total, total.dtype if kind.kind in "iub" else kind)
 
 
 @_cumprod.vjp
@@ -190,6 +181,7 @@ def _running(name: str, ufunc: Any) -> Any:
     def kernel(xp, x, dim):
         if not x.ndim:
             return x.copy(), xp.zeros((), np.int64)
+        x = xp.ascontiguousarray(x)
         values = ufunc.accumulate(x, dim)
         places = xp.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
         # Of several equal ones the last; a NaN stays until the next.
@@ -293,13 +285,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
 
 
 @exported("torch", "Tensor")
-def diff(
-    input: Tensor,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Tensor | None = None,
-    append: Tensor | None = None,
-) -> Tensor:
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """The differences between neighbours along a dimension.
 
     Args:
@@ -353,9 +339,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
 
 
 @exported("torch")
-def cumulative_trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1
-) -> Tensor:
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """`trapezoid` up to each point but the first.
 
     >>> rushlight.cumulative_trapezoid(rushlight.tensor([1.0, 3.0, 2.0]))

@@ -10,16 +10,19 @@ import numpy as np
 
 from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject
+from ..return_types import named
 from ..tensor import Tensor
 from .choice import where
 from .convert import as_dtype
 from .family import conj, write_out
-from .pointwise import sgn, sqrt
+from .pointwise import log, sgn, sqrt
 from .reduce import (
     _add_up,
+    _amax,
+    _amin,
     _mean,
     _sum,
-    check_not_empty,
+    chosen_gradient,
     count_of,
     dims_of,
     kept,
@@ -43,9 +46,7 @@ def _wide(x: np.ndarray) -> np.ndarray:
 def _var(input: Tensor, dims: Any, keepdim: bool, correction: float) -> Spec:
     """The variance over dimensions counted from the front."""
     if input.dtype.rank < dtypes.FLOATING:
-        raise RuntimeError(
-            "std and var only support floating point and complex dtypes; convert with .float()"
-        )
+        raise RuntimeError("std and var only support floating point and complex dtypes; convert with .float()")
     return Spec(reduced(input._array.shape, dims, keepdim), input.dtype.to_real())
 
 
@@ -72,11 +73,7 @@ def _distance(input: Tensor, dims: Any) -> Tensor:
 def _var_vjp(g, input, dims, keepdim, correction):
     shape = input._array.shape
     degrees = count_of(shape, dims) - correction
-    return (
-        kept(g, shape, dims, keepdim)
-        * (2 / degrees if degrees > 0 else math.nan)
-        * _distance(input, dims)
-    )
+    return kept(g, shape, dims, keepdim) * (2 / degrees if degrees > 0 else math.nan) * _distance(input, dims)
 
 
 @_var.oracle
@@ -97,9 +94,7 @@ def _var_samples(make):
 
 @_var.rejects
 def _var_rejects(make):
-    yield reject(
-        RuntimeError, "only support floating point", make(3, dtype=dtypes.int64), None, False, 1
-    )
+    yield reject(RuntimeError, "only support floating point", make(3, dtype=dtypes.int64), None, False, 1)
 
 
 @primitive(checks="failure", node_name="StdBackward0")
@@ -131,9 +126,7 @@ _std.samples(_var_samples)
 _std.rejects(_var_rejects)
 
 
-def _spread_arguments(
-    name: str, input: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool, names: dict
-) -> tuple:
+def _spread_arguments(name: str, input: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool, names: dict) -> tuple:
     """What ``var`` and its kin were asked for: dimensions, ``keepdim``, correction."""
     if names:
         dim, keepdim = numpy_names(name, dim, keepdim, names)
@@ -172,9 +165,7 @@ def var(
     >>> rushlight.var(rushlight.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    dims, keepdim, correction = _spread_arguments(
-        "var", input, dim, unbiased, correction, keepdim, names
-    )
+    dims, keepdim, correction = _spread_arguments("var", input, dim, unbiased, correction, keepdim, names)
     made = _var(input, dims, keepdim, correction)
     return made if out is None else write_out(out, made)
 
@@ -198,9 +189,7 @@ def std(
     >>> rushlight.std(rushlight.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    dims, keepdim, correction = _spread_arguments(
-        "std", input, dim, unbiased, correction, keepdim, names
-    )
+    dims, keepdim, correction = _spread_arguments("std", input, dim, unbiased, correction, keepdim, names)
     made = _std(input, dims, keepdim, correction)
     return made if out is None else write_out(out, made)
 
@@ -215,9 +204,7 @@ def var_mean(
     >>> rushlight.var_mean(rushlight.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dims, keepdim, correction = _spread_arguments(
-        "var_mean", input, dim, unbiased, correction, keepdim, names
-    )
+    dims, keepdim, correction = _spread_arguments("var_mean", input, dim, unbiased, correction, keepdim, names)
     return _var(input, dims, keepdim, correction), _mean(input, dims, keepdim)
 
 
@@ -231,20 +218,12 @@ def std_mean(
     >>> rushlight.std_mean(rushlight.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dims, keepdim, correction = _spread_arguments(
-        "std_mean", input, dim, unbiased, correction, keepdim, names
-    )
+    dims, keepdim, correction = _spread_arguments("std_mean", input, dim, unbiased, correction, keepdim, names)
     return _std(input, dims, keepdim, correction), _mean(input, dims, keepdim)
 
 
 @exported("torch", "Tensor")
-def cov(
-    input: Tensor,
-    *,
-    correction: int = 1,
-    fweights: Tensor | None = None,
-    aweights: Tensor | None = None,
-) -> Tensor:
+def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariances of variables, one a row, over observations, one a column.
 
     Args:
@@ -257,9 +236,7 @@ def cov(
             [2., 2.]])
     """
     if input._array.ndim > 2:
-        raise RuntimeError(
-            f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions"
-        )
+        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions")
     x = input.reshape(1, -1) if input._array.ndim < 2 else input
     weights = None
     for given in (fweights, aweights):
@@ -278,7 +255,7 @@ def cov(
         else:
             degrees = count - correction * (weights * aweights).sum() / count
     out = scaled @ conj(centred.t()) / degrees
-    return out.squeeze() if input._array.ndim < 2 else out
+    return out.squeeze()
 
 
 @exported("torch", "Tensor")
@@ -307,15 +284,18 @@ def _vector_norm(input: Tensor, ord: float, dims: Any, keepdim: bool) -> Spec:
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {input.dtype.legacy}; "
             "convert it with .float()"
         )
-    if abs(ord) == math.inf:
-        check_not_empty("linalg.vector_norm", input, dims)
+    if (ord < 0 or ord == math.inf) and not count_of(input._array.shape, dims):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "
+            "an identity"
+        )
     return Spec(reduced(input._array.shape, dims, keepdim), input.dtype.to_real())
 
 
 @_vector_norm.kernel("cpu", "cuda")
 def _vector_norm_kernel(xp, x, ord, dims, keepdim):
-    if x.dtype.kind in "iub":
-        raise TypeError("integers have no norm of their dtype")
+    if x.dtype.kind in "iub" or (ord < 0 and not count_of(x.shape, dims)):
+        raise TypeError("integers and negative orders of nothing have no norm")
     wide = _wide(x)
     if ord == 2 and wide.dtype.kind == "f":
         if dims is None and not keepdim and wide.flags.c_contiguous:
@@ -359,9 +339,7 @@ def _vector_norm_vjp(g, input, out, ord, dims, keepdim):
 @_vector_norm.oracle
 def _vector_norm_oracle(x, ord, dims, keepdim):
     dims = tuple(range(x.ndim)) if dims is None else dims
-    last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(
-        *reduced(x.shape, dims, False), -1
-    )
+    last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(*reduced(x.shape, dims, False), -1)
     return np.linalg.norm(last, ord, axis=-1).reshape(reduced(x.shape, dims, keepdim))
 
 
@@ -374,9 +352,7 @@ def _vector_norm_samples(make):
 
 @_vector_norm.rejects
 def _vector_norm_rejects(make):
-    yield reject(
-        RuntimeError, "Expected a floating point", make(3, dtype=dtypes.int64), 2, None, False
-    )
+    yield reject(RuntimeError, "Expected a floating point", make(3, dtype=dtypes.int64), 2, None, False)
 
 
 def vector_norm(
@@ -466,9 +442,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 
 @exported("nn.functional")
-def normalize(
-    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """Each slice along ``dim`` divided by its norm of order ``p``.
 
     Args:
@@ -518,9 +492,7 @@ _logsumexp.samples(whole_samples())
 
 
 @exported("torch", "Tensor")
-def logsumexp(
-    input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None
-) -> Tensor:
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the sum of exponentials along dimensions, without overflow on the way.
 
     Args:
@@ -530,5 +502,7 @@ def logsumexp(
     >>> rushlight.logsumexp(rushlight.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6931)
     """
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' (position 2) must be int or tuple of ints, not NoneType")
     made = _logsumexp(input, dims_of(dim, input._array.ndim), keepdim)
     return made if out is None else write_out(out, made)

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.modes import state
+from ..backend import native
 from ..primitive import Spec, call, is_channels_last, primitive, reject
 from ..tensor import MetaArray, Tensor, values_of, wrap
 from .family import broadcast
 
 EVERYTHING = slice(None)
 _BOOL = np.dtype(np.bool_).num
+_LONG = np.dtype(np.int64).num
 
 
-def array_key(x: Tensor, advanced: list[tuple[int, Tensor]]) -> tuple:
-    """The NumPy key that masks and index tensors make together, in arrays that nobody else changes.
+def array_key(x: Tensor, advanced: list[tuple[int, Tensor]], keep: bool) -> tuple:
+    """The NumPy key that masks and index tensors make together.
+
+    Args:
+        advanced: each with the dimension where it starts.
+        keep: whether the key outlives the call: then it holds copies, which nobody else changes.
 
     Raises:
-        IndexError: a mask does not fit, or the indices do not broadcast.
+        IndexError: a mask does not fit.
     """
     key: list[Any] = []
     for dim, index in advanced:
@@ -33,8 +38,7 @@ def array_key(x: Tensor, advanced: list[tuple[int, Tensor]]) -> tuple:
             check_mask(x._array.shape, array.shape, dim)
             key += array.nonzero()
         else:
-            key.append(array.copy() if state.grad else array)
-    _index_shape(key)
+            key.append(array.copy() if keep else array)
     return tuple(key)
 
 
@@ -85,11 +89,12 @@ def key_shape(shape: tuple[int, ...], key: tuple) -> tuple[int, ...]:
 
 
 def check_indices(shape: tuple[int, ...], key: tuple) -> None:
-    """Refuses index arrays that reach outside of ``shape``.
+    """Refuses index arrays that do not broadcast, or reach outside of ``shape``.
 
     Raises:
         IndexError: naming the first wrong index, its dimension and that dimension's size.
     """
+    _index_shape(key)
     for dim, item in enumerate(key):
         if isinstance(item, np.ndarray):
             check_range(shape, dim, item)
@@ -343,6 +348,24 @@ def sum_at_index(input: Tensor, index: Tensor, dim: int, shape: tuple[int, ...])
 @sum_at_index.kernel("cpu", "cuda")
 def _sum_at_index(xp, x, index, dim, shape):
     return summed_slices(shape, dim, index, x)
+
+
+def adds_natively(values: np.ndarray, index: np.ndarray) -> bool:
+    """Whether the extension's loop adds these slices: real, and all in C order."""
+    return (
+        values.dtype.kind == "f"
+        and values.dtype.itemsize > 2
+        and index.dtype.num == _LONG
+        and values.flags.c_contiguous
+        and index.flags.c_contiguous
+    )
+
+
+@sum_at_index.kernel("cpu", when=lambda x, index, dim, shape: adds_natively(x, index))
+def _sum_at_index_native(xp, x, index, dim, shape):
+    out = np.zeros(shape, x.dtype)
+    native.extension.add_slices(x, index, dim, out)
+    return out
 
 
 sum_at_index.vjp(input=lambda g, index, dim: at_index(g, index, dim))

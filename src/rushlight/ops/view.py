@@ -40,10 +40,18 @@ def sizes_of(name: str, sizes: tuple) -> tuple[int, ...]:
     try:
         return tuple([s.__index__() for s in sizes])
     except (AttributeError, TypeError):
-        wrong = next(s for s in sizes if not hasattr(s, "__index__"))
-        raise TypeError(
-            f"{name}(): argument 'size' must be a tuple of ints, but found element of type {type(wrong).__name__}"
-        ) from None
+        raise _no_sizes(name, sizes) from None
+
+
+def _no_sizes(name: str, sizes: Any) -> TypeError:
+    found = sizes
+    for size in sizes if isinstance(sizes, (tuple, list)) else ():
+        found = size
+        if not isinstance(size, (int, np.integer)):
+            break
+    return TypeError(
+        f"{name}(): argument 'size' must be a tuple of ints, but found element of type {type(found).__name__}"
+    )
 
 
 def infer_size(sizes: tuple[int, ...], numel: int) -> tuple[int, ...]:

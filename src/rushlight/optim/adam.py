@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend.native import extension
+from ..ops.complex import view_as_real
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
@@ -101,10 +102,9 @@ class Adam(Optimizer):
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
         if p.is_complex():
-            raise TypeError(
-                f"{type(self).__name__} cannot update complex parameters; "
-                "make the real and the imaginary part two parameters"
-            )
+            # Real and imaginary parts are numbers of their own.
+            parts = {k: view_as_real(t) if t.is_complex() else t for k, t in state.items()}
+            return self.update(view_as_real(p), view_as_real(g), parts, group)
         lr, decay = rate_of(group), group["weight_decay"]
         beta1, beta2 = map(float, group["betas"])
         mean, square = state["exp_avg"], state["exp_avg_sq"]
@@ -117,7 +117,7 @@ class Adam(Optimizer):
                 p.mul_(1 - lr * decay)
             else:
                 g = g + p * decay
-        mean.mul_(beta1).add_(g, alpha=1 - beta1)
+        mean.lerp_(g, 1 - beta1)
         square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]

@@ -27,7 +27,10 @@ STEPS = 60
 
 
 def two_groups(rule=rushlight.optim.SGD, **options):
-    groups = [{"params": [rushlight.ones(1)], "lr": 1.0}, {"params": [rushlight.ones(1)], "lr": 4.0}]
+    groups = [
+        {"params": [rushlight.ones(1)], "lr": 1.0},
+        {"params": [rushlight.ones(1)], "lr": 4.0},
+    ]
     return rule(groups, lr=1.0, **options)
 
 
@@ -55,7 +58,10 @@ def restarted(epoch):
 
 CLOSED = [
     (lambda o: LambdaLR(o, lambda e: 1 / (1 + e)), lambda e: 1 / (1 + e)),
-    (lambda o: MultiplicativeLR(o, lambda e: 0.5 if e == 3 else 1.0), lambda e: 0.5 if e >= 3 else 1.0),
+    (
+        lambda o: MultiplicativeLR(o, lambda e: 0.5 if e == 3 else 1.0),
+        lambda e: 0.5 if e >= 3 else 1.0,
+    ),
     (lambda o: StepLR(o, 7, 0.5), lambda e: 0.5 ** (e // 7)),
     (lambda o: MultiStepLR(o, [3, 3, 30], 0.5), lambda e: 0.5 ** (2 * (e >= 3) + (e >= 30))),
     (lambda o: ConstantLR(o, 0.25, 9), lambda e: 0.25 if e < 9 else 1.0),
@@ -85,7 +91,11 @@ def test_factor_of_the_first_rate(make, factor):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda o: CosineAnnealingLR(o, 13, 0.25), lambda o: CosineAnnealingWarmRestarts(o, 13, 1, 0.25)]
+    "make",
+    [
+        lambda o: CosineAnnealingLR(o, 13, 0.25),
+        lambda o: CosineAnnealingWarmRestarts(o, 13, 1, 0.25),
+    ],
 )
 def test_the_lowest_rate_of_a_cosine(make):
     optimizer = two_groups()

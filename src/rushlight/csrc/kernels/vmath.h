@@ -60,12 +60,12 @@ RL_INLINE double expm1_reduced(double r) {
 
 struct Reduced32 {
     float r;
-    int32_t k;
+    uint32_t k;
 };
 
 struct Reduced64 {
     double r;
-    int64_t k;
+    uint64_t k;
 };
 
 // |x| < 2^20 or NaN. ln2 is taken in two parts, the first with enough trailing zeros for k times it
@@ -75,7 +75,7 @@ RL_INLINE Reduced32 reduce_by_ln2(float x) {
     const float shifted = x * 1.44269504089f + shift;
     const float n = shifted - shift;
     const float r = (x - n * 0.693145751953125f) - n * 1.42860682030941723e-6f;
-    return {r, int32_t(bits_of(shifted) - bits_of(shift))};
+    return {r, bits_of(shifted) - bits_of(shift)};
 }
 
 RL_INLINE Reduced64 reduce_by_ln2(double x) {
@@ -83,15 +83,13 @@ RL_INLINE Reduced64 reduce_by_ln2(double x) {
     const double shifted = x * 1.4426950408889634074 + shift;
     const double n = shifted - shift;
     const double r = (x - n * 6.93147180369123816490e-1) - n * 1.90821492927058770002e-10;
-    return {r, int64_t(bits_of(shifted) - bits_of(shift))};
+    return {r, bits_of(shifted) - bits_of(shift)};
 }
 
-RL_INLINE float power_of_two(int32_t k) {
-    return from_bits(uint32_t(k + 127) << 23);
-}  // -126 <= k <= 127
-RL_INLINE double power_of_two(int64_t k) {
-    return from_bits(uint64_t(k + 1023) << 52);
-}  // -1022 <= k <= 1023
+// -126 <= k <= 127; unsigned, because what a NaN makes of k may be anything, and may overflow.
+RL_INLINE float power_of_two(uint32_t k) { return from_bits((k + 127) << 23); }
+// -1022 <= k <= 1023
+RL_INLINE double power_of_two(uint64_t k) { return from_bits((k + 1023) << 52); }
 
 // Two factors, so that results below the smallest normal number and up to the largest one are
 // right.
@@ -99,7 +97,7 @@ RL_INLINE float exp_of(float x) {
     x = x < -104.0f ? -104.0f : x;
     x = x > 89.0f ? 89.0f : x;
     const Reduced32 a = reduce_by_ln2(x);
-    const int32_t half = a.k >> 1;
+    const uint32_t half = uint32_t(int32_t(a.k) >> 1);
     return (1.0f + expm1_reduced(a.r)) * power_of_two(half) * power_of_two(a.k - half);
 }
 
@@ -108,7 +106,7 @@ RL_INLINE double exp_of(double x) {
     x = x > 710.0 ? 710.0 : x;
     const Reduced64 a = reduce_by_ln2(x);
     // AVX2 has no arithmetic shift of 64 bits.
-    const int64_t half = int64_t(uint64_t(a.k + 2048) >> 1) - 1024;
+    const uint64_t half = ((a.k + 2048) >> 1) - 1024;
     return (1.0 + expm1_reduced(a.r)) * power_of_two(half) * power_of_two(a.k - half);
 }
 
