@@ -142,6 +142,9 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     """
     if a is b:
         return a
+    for d in (a, b):
+        if not isinstance(d, dtype):
+            raise TypeError(f"expected a torch.dtype such as torch.float32, not {type(d).__name__}")
     if a.rank > b.rank:
         a, b = b, a
     if a.rank < b.rank:

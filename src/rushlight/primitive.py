@@ -463,10 +463,7 @@ class Primitive:
         meta = [type(t._array) is MetaArray for t in tensors]
         if any(meta):
             if not all(meta):
-                raise RuntimeError(
-                    f"{self.title}: expected all tensors to be on the same device, but found meta and cpu; "
-                    "move them with .to(device)"
-                )
+                raise self._mixed_devices()
             several = isinstance(specs, tuple) and not isinstance(specs, Spec)
             arrays = [
                 MetaArray(tuple(s.shape), s.dtype.numpy) for s in (specs if several else [specs])
@@ -475,6 +472,12 @@ class Primitive:
         if self.view:
             settle(values[0])
         return self.finish(self.compute(values), *values)
+
+    def _mixed_devices(self) -> RuntimeError:
+        return RuntimeError(
+            f"{self.title}: expected all tensors to be on the same device, but found meta and cpu; "
+            "move them with .to(device)"
+        )
 
     def _tensors(self, values: Sequence[Any]) -> list[Tensor]:
         tensors: list[Tensor] = []
@@ -602,6 +605,8 @@ class Primitive:
         _check_fits(self.title, x, spec)
         if type(x._array) is MetaArray:
             return x
+        if any(type(t._array) is MetaArray for t in self._tensors(values)):
+            raise self._mixed_devices()
         before = history(x) if recording else None
         saved = values
         if recording:

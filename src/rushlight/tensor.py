@@ -221,6 +221,8 @@ class Tensor(metaclass=_TensorType):
         """Elements between the start of the memory and the first element of this view."""
         settle(self)
         array = self._array
+        if type(array) is MetaArray:
+            return 0
         return (address(array) - address(owner_of(array))) // array.dtype.itemsize
 
     def data_ptr(self) -> int:

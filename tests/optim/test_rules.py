@@ -110,6 +110,7 @@ def test_decoupled_adam_is_adamw(road):
 
 @pytest.mark.parametrize("rule", [SGD, Adam, AdamW])
 def test_the_native_pass_is_taken(rule, monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_KERNELS", "fast")
     taken = []
     original = rule.update_together
     monkeypatch.setattr(rule, "update_together", lambda *a: taken.append(original(*a)) or taken[-1])

@@ -178,7 +178,11 @@ def grad(
 def _several(tensors: Any) -> Sequence[Any]:
     from ..tensor import Tensor
 
-    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"expected a tensor or a sequence of tensors, but found {type(x).__name__}")
+    return tensors
 
 
 def _wanted(inputs: Sequence[Any]) -> tuple[dict, list[int]]:

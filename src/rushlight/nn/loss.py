@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ops.loss import legacy_reduction
+from ..ops.reduction import legacy_reduction
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module

@@ -371,7 +371,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
 def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`clamp`, written into this tensor, which is returned."""
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        return self.copy_(_limited_by_tensors(self, min, max))
+        # What the gradient keeps must not be what is about to be overwritten.
+        return self.copy_(_limited_by_tensors(self.clone(), min, max))
     return _limited(_clamp.op.inplace, self, min, max)
 
 

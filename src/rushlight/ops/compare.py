@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..primitive import exported
 from ..tensor import Tensor, values_of, wrap
-from .family import binary, integral_only, no_bool, no_complex, reflected, refuse, unary
+from .family import binary, broadcast, integral_only, no_bool, no_complex, reflected, refuse, unary
 
 _HERE = __name__
 
@@ -239,6 +239,7 @@ def isclose(
         )
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"rtol and atol must not be negative, but are {rtol} and {atol}")
+    broadcast(input._array.shape, other._array.shape)
     x, y = values_of(input), values_of(other)
     close = x == y
     if equal_nan:

@@ -69,7 +69,7 @@ def _check(
             f"Expected {w.ndim - 1}D (unbatched) or {w.ndim}D (batched) input to conv{w.ndim - 2}d, but got input of "
             f"size: {list(x.shape)}"
         )
-    if not isinstance(g.groups, int):
+    if not isinstance(g.groups, (int, np.integer)):
         raise TypeError(f"groups must be an int, not {g.groups!r}")
     if g.groups < 1:
         raise RuntimeError(f"non-positive groups is not supported: groups={g.groups}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..memory import checked_format, preserve_format
 from ..memory import memory_format as MemoryFormat
 from ..memory import strided
 from ..primitive import export, exported
@@ -129,7 +130,7 @@ def like_leaf(
     """
     if not isinstance(input, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    if memory_format is None or memory_format.name == "preserve_format":
+    if memory_format is None or checked_format(memory_format) is preserve_format:
         ordered = lambda shape, d: in_order_of(input, make, shape, d)  # noqa: E731 - named by its use
     else:
         ordered = lambda shape, d: in_order(make, shape, d, memory_format)  # noqa: E731

@@ -208,8 +208,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     dim = wrap_dim(dim, len(shape))
     total = shape[dim]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    if hasattr(split_size_or_sections, "__index__"):
+        size = split_size_or_sections.__index__()
         if size < 0 or (size == 0 and total):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={size}")
         lengths = [size] * (total // size) if size else []

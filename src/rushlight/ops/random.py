@@ -451,6 +451,10 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
 
     The distribution is PyTorch's; its stream is not.
     """
+    if not input.is_floating_point():
+        raise NotImplementedError(
+            f"\"poisson\" not implemented for '{input.dtype.legacy}'; convert the input with .float()"
+        )
     rate = values_of(input)
     if rate.size and rate.min() < 0:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")

@@ -299,12 +299,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     >>> rushlight.roll(rushlight.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    if dims is None or (not isinstance(dims, int) and not len(dims)):
+    shifts = (shifts,) if isinstance(shifts, (int, np.integer)) else tuple(shifts)
+    if dims is None or (not isinstance(dims, (int, np.integer)) and not len(dims)):
         if len(shifts) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
         return not_a_view(reshape(_roll(reshape(input, (-1,)), shifts, (0,)), input._array.shape))
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    dims = (dims,) if isinstance(dims, (int, np.integer)) else tuple(dims)
     if len(shifts) != len(dims):
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
@@ -482,7 +482,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
                 f"{cuts.dtype} of shape {list(cuts._array.shape)}"
             )
         cuts = cuts.tolist()
-    if isinstance(cuts, int):
+    if hasattr(cuts, "__index__"):
+        cuts = cuts.__index__()
         if cuts <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {cuts}")
         short, longer = divmod(size, cuts)
@@ -502,7 +503,7 @@ def _split_as(name: str, least: int, dim: Any) -> None:
             )
         along = dim(len(shape))
         if (
-            isinstance(indices_or_sections, int)
+            isinstance(indices_or_sections, (int, np.integer))
             and indices_or_sections > 0
             and shape[along] % indices_or_sections
         ):

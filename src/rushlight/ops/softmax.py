@@ -62,6 +62,8 @@ def _softmax_kernel(xp, x, dim):
     if x.dtype.kind not in "fV":
         raise TypeError("only floating-point numbers have a softmax")
     if not x.size:
+        if x.ndim and not -x.ndim <= dim < x.ndim:
+            raise IndexError("there is no such dimension")
         return x.copy()
     e = xp.exp(_shifted(_in_order(x), dim))
     return (e / _total(e, dim)).astype(x.dtype, copy=False)
@@ -150,6 +152,8 @@ def _log_softmax_kernel(xp, x, dim):
     if x.dtype.kind not in "fV":
         raise TypeError("only floating-point numbers have a softmax")
     if not x.size:
+        if x.ndim and not -x.ndim <= dim < x.ndim:
+            raise IndexError("there is no such dimension")
         return x.copy()
     shifted = _shifted(_in_order(x), dim)
     return (shifted - xp.log(_total(xp.exp(shifted), dim))).astype(x.dtype, copy=False)

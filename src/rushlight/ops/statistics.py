@@ -10,19 +10,15 @@ import numpy as np
 
 from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject
-from ..return_types import named
 from ..tensor import Tensor
 from .choice import where
 from .convert import as_dtype
 from .family import conj, write_out
-from .pointwise import log, sgn, sqrt
+from .pointwise import sgn, sqrt
 from .reduce import (
     _add_up,
-    _amax,
-    _amin,
     _mean,
     _sum,
-    chosen_gradient,
     count_of,
     dims_of,
     kept,

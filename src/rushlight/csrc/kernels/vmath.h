@@ -3,10 +3,10 @@
 //
 // Polynomials: ours, found by the Remez exchange in 40 to 60 digits for the interval and weight
 // named beside each, then rounded to the type. The reductions of the argument are the classic ones
-// (Cody and Waite, "Software Manual for the Elementary Functions", 1980). The largest errors met over
-// float32 inputs, in units of the last place: exp 1.0, expm1 1.5, log 0.9, log1p 1.5, tanh 1.5,
-// sigmoid 2.5, erf 1.4, softplus 1.8. Rounding must be to nearest: the shift constants below round
-// by addition.
+// (Cody and Waite, "Software Manual for the Elementary Functions", 1980). The largest errors met
+// over float32 inputs, in units of the last place: exp 1.0, expm1 1.5, log 0.9, log1p 1.5,
+// tanh 1.5, sigmoid 2.5, erf 1.4, softplus 1.8. Rounding must be to nearest: the shift constants
+// below round by addition.
 #pragma once
 
 #include <math.h>
