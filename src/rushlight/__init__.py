@@ -65,7 +65,7 @@ globals().update({d.name: d for d in _dtypes})
 globals().update(_aliases)
 globals().update(_exports["torch"])
 
-from . import backends, cuda, mps, nn, optim, serialization, testing, utils
+from . import backends, cuda, linalg, mps, nn, optim, serialization, testing, utils
 from . import debug as _debug
 from .version import __version__
 

@@ -253,7 +253,9 @@ def test_rejected():
         TypeError, match=r"sgd_step: grads\[1\] must be a numpy.ndarray, got NoneType"
     ):
         sgd_step([x, y], [ones(3), None], None, 1)
-    with pytest.raises(TypeError, match="params must be a list or tuple of arrays, got numpy.ndarray"):
+    with pytest.raises(
+        TypeError, match="params must be a list or tuple of arrays, got numpy.ndarray"
+    ):
         sgd_step(x, [y], None, 1)
     with pytest.raises(TypeError):
         sgd_step(None, [y], None, 1)

@@ -63,7 +63,9 @@ def test_gradients(expression):
 
 def test_the_error_names_the_index_its_position_and_the_rows():
     x = tensors(rushlight)
-    with pytest.raises(IndexError, match=r"4 at position \[2\] of the input, but the embedding has 4 rows"):
+    with pytest.raises(
+        IndexError, match=r"4 at position \[2\] of the input, but the embedding has 4 rows"
+    ):
         x["F"].embedding(x["h"] + 1, x["w"])
 
 

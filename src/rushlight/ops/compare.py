@@ -185,7 +185,7 @@ isneginf = _question(
 )  # fmt: skip
 isreal = _question(
     "isreal", lambda x: np.equal(x.imag, 0), "Where an element has no imaginary part.",
-    lambda x: x == x.conjugate(), "[ True,  True,  True]",
+    lambda x: x == x.conjugate(), "[True, True, True]",
 )  # fmt: skip
 signbit = _question(
     "signbit", lambda x: np.signbit(x) if x.dtype.kind in "fV" else np.less(x, 0),

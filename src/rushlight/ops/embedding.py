@@ -143,10 +143,16 @@ def _limit_norms(input: Tensor, weight: Tensor, max_norm: float, norm_type: floa
 
 
 def embedding_of(
-    weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+    weight: Tensor,
+    indices: Tensor,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """`nn.functional.embedding` with the table first; ``padding_idx`` -1 stands for none."""
-    return _embedding(indices, weight, None if padding_idx < 0 else padding_idx, bool(scale_grad_by_freq))
+    return _embedding(
+        indices, weight, None if padding_idx < 0 else padding_idx, bool(scale_grad_by_freq)
+    )
 
 
 export(embedding_of, ("torch",), "embedding")

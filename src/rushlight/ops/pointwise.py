@@ -64,7 +64,7 @@ log2 = unary(
 
 log10 = unary(
     "log10", np.log10, "The logarithm to base 10.", vjp=lambda g, input: g / conj(input * _LN10),
-    oracle=math.log10, domain=(0.1, 4.0), example="[1.0, 100.0] -> [0., 2.]", module=_HERE,
+    oracle=math.log10, domain=(0.1, 4.0), example="[1.0, 20.0] -> [0.0000, 1.3010]", module=_HERE,
 )  # fmt: skip
 
 log1p = unary(

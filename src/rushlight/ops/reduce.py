@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..backend import native
 from ..primitive import Spec, call, exported, primitive, reject
 from ..return_types import named
 from ..tensor import Tensor
@@ -17,6 +18,9 @@ from .family import write_out
 from .view import sizes_of, wrap_dim
 
 _float32, _float64, _int64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+# The extension reduces whatever lies in memory without gaps.
+COMPACT = "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input))"
+_EVERY = tuple(tuple(range(ndim)) for ndim in range(65))
 
 
 # ---- dimensions -------------------------------------------------------------------------------------
@@ -75,6 +79,28 @@ def numpy_names(name: str, dim: Any, keepdim: bool, names: dict) -> tuple[Any, b
     if names:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(names))}'")
     return dim, keepdim
+
+
+def native_reduction(opcode: str) -> Any:
+    """The extension's reduction of a float32 array as ``f(x, dims, keepdim)``."""
+    code, loop, empty = native.extension.REDUCTIONS[opcode], native.extension.reduce, np.empty
+
+    def run(x: np.ndarray, dims: tuple[int, ...] | None, keepdim: bool) -> np.ndarray:
+        if dims is None:
+            out = empty((1,) * x.ndim if keepdim else (), _float32)
+            loop(code, x, _EVERY[x.ndim], out)
+            return out
+        if x.flags.c_contiguous or not x.size:
+            out = empty(reduced(x.shape, dims, keepdim), _float32)
+        else:
+            # In the memory order of what is reduced.
+            one = slice(0, 1) if keepdim else 0
+            out = np.empty_like(x[tuple([one if i in dims else slice(None) for i in range(x.ndim)])])
+        loop(code, x, dims, out)
+        return out
+
+    run.__name__ = "native_" + opcode
+    return run
 
 
 def whole_samples(*more: Any) -> Any:
@@ -138,6 +164,9 @@ def _sum(input: Tensor, dims: Any, keepdim: bool) -> Spec:
 @_sum.kernel("cpu", "cuda")
 def _sum_kernel(xp, x, dims, keepdim):
     return _add_up(x, dims, keepdim)
+
+
+_sum.op.add_kernel("cpu", native_reduction("sum"), when=COMPACT)
 
 
 @_sum.vjp
@@ -227,6 +256,9 @@ def _mean_kernel(xp, x, dims, keepdim):
     if kind.itemsize == 2:
         return (xp.add.reduce(x, dims, _float32, None, keepdim) / count).astype(kind)
     return xp.true_divide(_add_up(x, dims, keepdim), count)
+
+
+_mean.op.add_kernel("cpu", native_reduction("mean"), when=COMPACT)
 
 
 @_mean.vjp
@@ -412,7 +444,7 @@ def _check_order(name: str, x: Tensor, error: type = RuntimeError) -> None:
         raise error(f"\"{name}\" not implemented for '{x.dtype.legacy}': complex numbers have no order")
 
 
-def _extreme(name: str, ufunc: Any, word: str) -> Any:
+def _extreme(name: str, ufunc: Any, word: str, opcode: str) -> Any:
     """Declares ``amax`` or ``amin`` over dimensions counted from the front."""
 
     def rule(input: Tensor, dims: Any, keepdim: bool) -> Spec:
@@ -429,6 +461,8 @@ def _extreme(name: str, ufunc: Any, word: str) -> Any:
         if x.dtype.kind == "c":
             raise TypeError("complex numbers have no order")
         return ufunc.reduce(x, dims, None, None, keepdim)
+
+    function.op.add_kernel("cpu", native_reduction(opcode), when=COMPACT)
 
     @function.vjp
     def vjp(g, input, out, dims, keepdim):
@@ -454,8 +488,8 @@ def _extreme(name: str, ufunc: Any, word: str) -> Any:
     return function
 
 
-_amax = _extreme("amax", np.maximum, "largest")
-_amin = _extreme("amin", np.minimum, "smallest")
+_amax = _extreme("amax", np.maximum, "largest", "max")
+_amin = _extreme("amin", np.minimum, "smallest", "min")
 
 
 @exported("torch", "Tensor")
@@ -613,7 +647,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = Non
     Raises:
         IndexError: there is no such dimension, or it has length 0.
 
-    >>> x = rushlight.tensor([[1.0, 5.0], [3.0, 4.0]])
+    >>> x = rushlight.tensor([[1.0, 5.0], [3.0, 2.0]])
     >>> x.max()
     tensor(5.)
     >>> values, indices = x.max(1)
@@ -716,7 +750,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, **names
     Raises:
         IndexError: there is no such dimension, or there are no elements to choose from.
 
-    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).argmax(1)
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 2.0]]).argmax(1)
     tensor([1, 0])
     """
     if names:
@@ -738,8 +772,8 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, **names
     Raises:
         IndexError: there is no such dimension, or there are no elements to choose from.
 
-    >>> rushlight.tensor([[1.0, 5.0], [3.0, 4.0]]).argmin(1)
-    tensor([0, 0])
+    >>> rushlight.tensor([[1.0, 5.0], [3.0, 2.0]]).argmin(1)
+    tensor([0, 1])
     """
     if names:
         dim, keepdim = numpy_names("argmin", dim, keepdim, names)

@@ -290,7 +290,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
         input: each element above ``(p - 1) / 2``.
 
     >>> rushlight.mvlgamma(rushlight.tensor([3.0]), 2)
-    tensor([1.5963])
+    tensor([1.5502])
     """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")

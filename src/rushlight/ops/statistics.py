@@ -16,12 +16,14 @@ from .convert import as_dtype
 from .family import conj, write_out
 from .pointwise import sgn, sqrt
 from .reduce import (
+    COMPACT,
     _add_up,
     _mean,
     _sum,
     count_of,
     dims_of,
     kept,
+    native_reduction,
     numpy_names,
     reduced,
     whole_samples,
@@ -59,6 +61,23 @@ def _var_kernel(xp, x, dims, keepdim, correction):
         squares = xp.multiply(distance, distance, out=distance if distance.ndim else None)
     out = xp.true_divide(_add_up(xp.asarray(squares), dims, keepdim), max(count - correction, 0))
     return out.astype(x.dtype) if x.dtype.itemsize == 2 else out
+
+
+_native_mean, _native_squares = native_reduction("mean"), native_reduction("sum_squares")
+
+
+def _var_native(x: np.ndarray, dims: Any, keepdim: bool, correction: float) -> np.ndarray:
+    distance = x - _native_mean(x, dims, True)
+    out = _native_squares(distance, dims, keepdim)
+    return np.true_divide(out, max(count_of(x.shape, dims) - correction, 0), out=out)
+
+
+def _std_native(x: np.ndarray, dims: Any, keepdim: bool, correction: float) -> np.ndarray:
+    out = _var_native(x, dims, keepdim, correction)
+    return np.sqrt(out, out=out)
+
+
+_var.op.add_kernel("cpu", _var_native, when=COMPACT)
 
 
 def _distance(input: Tensor, dims: Any) -> Tensor:
@@ -102,6 +121,9 @@ def _std(input: Tensor, dims: Any, keepdim: bool, correction: float) -> Spec:
 @_std.kernel("cpu", "cuda")
 def _std_kernel(xp, x, dims, keepdim, correction):
     return xp.sqrt(_var_kernel(xp, x, dims, keepdim, correction))
+
+
+_std.op.add_kernel("cpu", _std_native, when=COMPACT)
 
 
 @_std.vjp
@@ -314,6 +336,14 @@ def _vector_norm_kernel(xp, x, ord, dims, keepdim):
     return out.astype(x.dtype) if x.dtype.itemsize == 2 else out
 
 
+def _vector_norm_native(x: np.ndarray, ord: float, dims: Any, keepdim: bool) -> np.ndarray:
+    out = _native_squares(x, dims, keepdim)
+    return np.sqrt(out, out=out)
+
+
+_vector_norm.op.add_kernel("cpu", _vector_norm_native, when=f"ord == 2 and {COMPACT}")
+
+
 @_vector_norm.vjp
 def _vector_norm_vjp(g, input, out, ord, dims, keepdim):
     shape = input._array.shape
@@ -366,7 +396,7 @@ def vector_norm(
     Raises:
         RuntimeError: the dtype is integral.
 
-    >>> rushlight.linalg.vector_norm(rushlight.tensor([3.0, 4.0]))
+    >>> vector_norm(rushlight.tensor([3.0, 4.0]))
     tensor(5.)
     """
     if dtype is not None:
@@ -495,8 +525,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
         dim: an int or several.
         keepdim: keep the dimensions, with length 1.
 
-    >>> rushlight.logsumexp(rushlight.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    >>> rushlight.logsumexp(rushlight.tensor([100.0, 100.0]), 0)
+    tensor(100.6931)
     """
     if dim is None:
         raise TypeError("logsumexp(): argument 'dim' (position 2) must be int or tuple of ints, not NoneType")
