@@ -8,13 +8,15 @@ gradient, conversion to and from Python and NumPy, and printing.
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from . import devices, dtypes
-from .autograd.graph import AccumulateGrad, RemovableHandle, hooks_of
+from .autograd.graph import AccumulateGrad, hooks_of
 from .autograd.views import history
+from .hooks import RemovableHandle, hang
 from .memory import checked_format, contiguous_format, layout, strided
 from .size import Size
 
@@ -391,7 +393,7 @@ class Tensor(metaclass=_TensorType):
         node = history(self)
         if node is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        return RemovableHandle(hooks_of(node).tensor, hook)
+        return hang(hooks_of(node).tensor, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> RemovableHandle:
         """Calls ``hook(tensor)`` when a gradient has been added to this leaf.
@@ -405,8 +407,8 @@ class Tensor(metaclass=_TensorType):
                 "post accumulate grad hooks cannot be registered on non-leaf tensors"
             )
         if node.after is None:
-            node.after = {}
-        return RemovableHandle(node.after, hook)
+            node.after = OrderedDict()
+        return hang(node.after, hook)
 
     def retain_grad(self) -> None:
         """Keeps the gradient of this tensor in ``grad`` although it is no leaf.
@@ -585,8 +587,8 @@ class Tensor(metaclass=_TensorType):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
-    def __hash__(self) -> int:
-        return id(self)
+    # By identity: `==` compares elements.
+    __hash__ = object.__hash__
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from . import printing

@@ -100,7 +100,7 @@ def test_zero_dim_bool_and_int_tensors():
         (([0, 1], [0, 1, 2]), IndexError, "could not be broadcast together with shapes [2], [3]"),
         ([0.5], IndexError, "must be long, int, byte or bool tensors, not torch.float32"),
         ([True, False], IndexError, "The shape of the mask [2] at index 0 does not match"),
-        ((slice(None), [True] * 3), IndexError, "at index 0 does not match the shape of the indexed tensor [3, 4, 2] at index 1"),
+        ((slice(None), [True] * 3), IndexError, "the indexed tensor [3, 4, 2] at index 1"),
     ],
     ids=str,
 )  # fmt: skip

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import heapq
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import count
 from sys import getrefcount
 from typing import Any
 
+from ..hooks import RemovableHandle, hang
 from ..memory import contiguous_format
 from .modes import state
 
@@ -84,11 +86,11 @@ class Node:
 
     def register_hook(self, hook: Callable) -> RemovableHandle:
         """Calls ``hook(grad_inputs, grad_outputs)`` after this node; it may return new ``grad_inputs``."""
-        return RemovableHandle(hooks_of(self).post, hook)
+        return hang(hooks_of(self).post, hook)
 
     def register_prehook(self, hook: Callable) -> RemovableHandle:
         """Calls ``hook(grad_outputs)`` before this node; it may return new ``grad_outputs``."""
-        return RemovableHandle(hooks_of(self).pre, hook)
+        return hang(hooks_of(self).pre, hook)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -106,10 +108,10 @@ class Hooks:
     __slots__ = ("tensor", "retain", "pre", "post", "metadata")
 
     def __init__(self) -> None:
-        self.tensor: dict[int, Callable] = {}
+        self.tensor: OrderedDict[int, Callable] = OrderedDict()
         self.retain: Any = None
-        self.pre: dict[int, Callable] = {}
-        self.post: dict[int, Callable] = {}
+        self.pre: OrderedDict[int, Callable] = OrderedDict()
+        self.post: OrderedDict[int, Callable] = OrderedDict()
         self.metadata: dict = {}
 
 
@@ -118,30 +120,6 @@ def hooks_of(node: Any) -> Hooks:
     if node.hooks is None:
         node.hooks = Hooks()
     return node.hooks
-
-
-class RemovableHandle:
-    """Takes a hook back: ``handle.remove()``, or as a context manager at its end."""
-
-    _ids = count()
-
-    def __init__(self, hooks: dict, hook: Callable | None = None):
-        self.id = next(RemovableHandle._ids)
-        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else (lambda: hooks)
-        if hook is not None:
-            hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self.remove()
 
 
 class Output:
@@ -180,7 +158,7 @@ class AccumulateGrad:
         self._leaf = weakref.ref(leaf)
         self.number = -1  # Older than every operation: gradients arrive complete.
         self.hooks = None
-        self.after: dict[int, Callable] | None = None
+        self.after: OrderedDict[int, Callable] | None = None
         self.where = None
 
     @property
@@ -204,11 +182,11 @@ class AccumulateGrad:
 
     def register_hook(self, hook: Callable) -> RemovableHandle:
         """Calls ``hook(grad_inputs, grad_outputs)`` when a gradient has been added to the leaf."""
-        return RemovableHandle(hooks_of(self).post, hook)
+        return hang(hooks_of(self).post, hook)
 
     def register_prehook(self, hook: Callable) -> RemovableHandle:
         """Calls ``hook(grad_outputs)`` before a gradient is added to the leaf."""
-        return RemovableHandle(hooks_of(self).pre, hook)
+        return hang(hooks_of(self).pre, hook)
 
     def release(self) -> None:
         """A leaf keeps nothing."""

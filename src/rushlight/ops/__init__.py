@@ -1,8 +1,10 @@
 """Every op, one family a file. Importing this package declares them all."""
 
-from . import (  # in an order in which each finds what it composes
+from . import (  # noqa: F401 - in an order in which each finds what it composes
     choice,
     arithmetic,
+    power,
+    ternary,
     pointwise,
     compare,
     special,
@@ -11,6 +13,7 @@ from . import (  # in an order in which each finds what it composes
     view,
     part,
     activation,
+    smooth,
     softmax,
     write,
     values,
@@ -29,6 +32,7 @@ from . import (  # in an order in which each finds what it composes
     search,
     embedding,
     reduce,
+    extreme,
     statistics,
     scan,
     order,

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, reject
 from ..tensor import Tensor
-from .choice import clamp, where
+from .choice import where
 from .family import (
     COMPACT,
     Elementwise,
@@ -26,9 +26,6 @@ from .family import (
     plain_kernel,
     unary,
 )
-from .pointwise import exp, sigmoid, tanh
-from .special import erf, erfc_array
-from .view import wrap_dim
 
 _HERE = __name__
 _SQRT_HALF = math.sqrt(0.5)
@@ -37,7 +34,7 @@ _NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def _activation(
+def activation(
     name: str,
     kernel: Callable,
     slope: Callable | None,
@@ -111,7 +108,7 @@ def _activation(
     return op.function
 
 
-def _applied(function: Callable, inplace: bool, input: Tensor, *settings: Any) -> Tensor:
+def applied(function: Callable, inplace: bool, input: Tensor, *settings: Any) -> Tensor:
     return (function.op.inplace if inplace else function)(input, *settings)
 
 
@@ -176,7 +173,7 @@ _leaky_relu_gradient = gradient(
     "_leaky_relu_gradient", lambda g, x, a, b: np.where(x > 0, g, g * a),
     lambda g, x, a, b: where(x > 0, g, g * a), "leaky_relu_backward", values=(0.2, 0.0), module=_HERE,
 )  # fmt: skip
-_leaky_relu = _activation(
+_leaky_relu = activation(
     "_leaky_relu", lambda x, a, b: np.where(x > 0, x, x * a), _leaky_relu_gradient,
     lambda x, a=0.0, b=0.0: np.maximum(x, 0) + a * np.minimum(x, 0), ((0.01, 0.0), (1.5, 0.0)), "leaky_relu",
 )  # fmt: skip
@@ -193,7 +190,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> rushlight.nn.functional.leaky_relu(rushlight.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    return _applied(_leaky_relu, inplace, input, negative_slope)
+    return applied(_leaky_relu, inplace, input, negative_slope)
 
 
 @exported("nn.functional")
@@ -257,7 +254,7 @@ def _no_bool_limits(name: str, input: Tensor) -> None:
         raise RuntimeError("Bool inputs not supported for hardtanh")
 
 
-_hardtanh = _activation(
+_hardtanh = activation(
     "_hardtanh", lambda x, low, high: np.minimum(np.maximum(x, constant(low, x.dtype)), constant(high, x.dtype)),
     _hardtanh_gradient, lambda x, low=0.0, high=0.0: np.clip(x, low, high), ((-0.7, 0.9), (0.0, 1.0)), "clamp",
     whole=True, check=(_no_bool_limits,),
@@ -283,7 +280,7 @@ def hardtanh(
         raise ValueError("min_val cannot be greater than max_val")
     if input._array.dtype.kind in "iu":
         min_val, max_val = int(min_val), int(max_val)
-    return _applied(_hardtanh, inplace, input, min_val, max_val)
+    return applied(_hardtanh, inplace, input, min_val, max_val)
 
 
 @exported("nn.functional")
@@ -292,7 +289,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
     return hardtanh(input, min_val, max_val, True)
 
 
-_threshold = _activation(
+_threshold = activation(
     "_threshold", lambda x, t, v: np.where(x <= t, constant(v, x.dtype), x),
     lambda g, input, t, v: where(input <= t, 0.0, g), lambda x, t=0.0, v=0.0: np.where(x > t, x, v), ((0.1, 20.0),),
     whole=True,
@@ -311,7 +308,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """
     if input._array.dtype.kind in "iu":
         value = int(value)
-    return _applied(_threshold, inplace, input, threshold, value)
+    return applied(_threshold, inplace, input, threshold, value)
 
 
 @exported("nn.functional", "torch")
@@ -320,254 +317,31 @@ def threshold_(input: Tensor, threshold_value: float, value: float) -> Tensor:
     return threshold(input, threshold_value, value, True)
 
 
-# ---- with an exponential below zero -----------------------------------------------------------------
+# ---- steps and gates of straight lines -----------------------------------------------------------
 
-_elu_gradient = gradient(
-    "_elu_gradient", lambda g, x, a, b: g * np.where(x > 0, b, a * b * np.exp(np.minimum(x, 0))).astype(g.dtype),
-    lambda g, x, a, b: g * where(x > 0, b, exp(clamp(x, max=0.0)) * (a * b)), "elu_backward", values=(1.3, 1.1),
+_hardsigmoid_gradient = gradient(
+    "_hardsigmoid_gradient", lambda g, x, a, b: (g * np.where((x > -3) & (x < 3), 1 / 6, 0)).astype(g.dtype),
+    lambda g, x, a, b: where((x > -3) & (x < 3), g / 6, 0.0), "hardsigmoid_backward", domain=(-4.0, 4.0),
     module=_HERE,
 )  # fmt: skip
-_elu = _activation(
-    "_elu", lambda x, a, b: (b * np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))).astype(x.dtype), _elu_gradient,
-    lambda x, a=0.0, b=0.0: b * (np.maximum(x, 0) + a * (np.exp(np.minimum(x, 0)) - 1)),
-    ((1.0, 1.0), (_SELU_ALPHA, _SELU_SCALE)), "elu",
+_hardsigmoid = activation(
+    "_hardsigmoid", lambda x, a, b: np.minimum(np.maximum(x + 3, 0), 6) / 6, _hardsigmoid_gradient,
+    lambda x, a=0.0, b=0.0: np.clip(x / 6 + 0.5, 0, 1), opcode="hardsigmoid",
 )  # fmt: skip
 
 
 @exported("nn.functional")
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """Each element, but ``alpha * (exp(input) - 1)`` where it is negative.
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """The sigmoid made of three straight lines: 0 up to -3, 1 from 3 on.
 
     Args:
         input: any shape, floating dtype.
         inplace: write into ``input``.
 
-    Source: Clevert et al. 2016, "Fast and accurate deep network learning by exponential linear units".
-
-    >>> rushlight.nn.functional.elu(rushlight.tensor([-1.0, 2.0]))
-    tensor([-0.6321,  2.0000])
+    >>> rushlight.nn.functional.hardsigmoid(rushlight.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
     """
-    return _applied(_elu, inplace, input, alpha, 1.0)
-
-
-@exported("nn.functional")
-def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu`, written into ``input``."""
-    return elu(input, alpha, True)
-
-
-@exported("nn.functional", "torch")
-def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`elu` scaled so that it keeps mean 0 and variance 1 from layer to layer.
-
-    Args:
-        input: any shape, floating dtype.
-        inplace: write into ``input``.
-
-    Source: Klambauer et al. 2017, "Self-normalizing neural networks".
-
-    >>> rushlight.nn.functional.selu(rushlight.tensor([-1.0, 1.0]))
-    tensor([-1.1113,  1.0507])
-    """
-    return _applied(_elu, inplace, input, _SELU_ALPHA, _SELU_SCALE)
-
-
-@exported("nn.functional", "torch")
-def selu_(input: Tensor) -> Tensor:
-    """`selu`, written into ``input``."""
-    return selu(input, True)
-
-
-_celu_gradient = gradient(
-    "_celu_gradient", lambda g, x, a, b: g * np.where(x > 0, 1, np.exp(np.minimum(x, 0) / a)).astype(g.dtype),
-    lambda g, x, a, b: g * where(x > 0, 1.0, exp(clamp(x, max=0.0) / a)), "celu_backward", values=(1.3, 0.0),
-    module=_HERE,
-)  # fmt: skip
-_celu = _activation(
-    "_celu", lambda x, a, b: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a)).astype(x.dtype), _celu_gradient,
-    lambda x, a=1.0, b=0.0: np.maximum(x, 0) + a * (np.exp(np.minimum(x, 0) / a) - 1), ((1.0, 0.0), (0.6, 0.0)),
-    "celu",
-)  # fmt: skip
-
-
-@exported("nn.functional", "torch")
-def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """Each element, but ``alpha * (exp(input / alpha) - 1)`` where it is negative.
-
-    Args:
-        input: any shape, floating dtype.
-        inplace: write into ``input``.
-
-    Raises:
-        RuntimeError: ``alpha`` is 0.
-
-    Source: Barron 2017, "Continuously differentiable exponential linear units".
-
-    >>> rushlight.nn.functional.celu(rushlight.tensor([-1.0, 2.0]), 0.5)
-    tensor([-0.4323,  2.0000])
-    """
-    if alpha == 0:
-        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _applied(_celu, inplace, input, alpha)
-
-
-@exported("nn.functional", "torch")
-def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`celu`, written into ``input``."""
-    return celu(input, alpha, True)
-
-
-# ---- gated by a smooth step -------------------------------------------------------------------------
-
-
-def _phi(x):
-    """The normal distribution function."""
-    return 0.5 * erfc_array(x * -_SQRT_HALF)
-
-
-_gelu_gradient = gradient(
-    "_gelu_gradient",
-    lambda g, x, a, b: g * (_phi(x) + x * (np.exp(-0.5 * x * x) * _NORMAL_PEAK)).astype(g.dtype),
-    lambda g, x, a, b: g * ((1 + erf(x * _SQRT_HALF)) * 0.5 + x * (exp(x * x * -0.5) * _NORMAL_PEAK)),
-    "gelu_backward", module=_HERE,
-)  # fmt: skip
-_gelu = _activation(
-    "_gelu", lambda x, a, b: (x * _phi(x)).astype(x.dtype), _gelu_gradient,
-    lambda x, a=0.0, b=0.0: x * (1 + np.vectorize(math.erf, otypes=[np.float64])(x * _SQRT_HALF)) / 2,
-    opcode="gelu",
-)  # fmt: skip
-
-# Hendrycks and Gimpel 2016, "Gaussian error linear units".
-_GELU_LINE, _GELU_BEND = math.sqrt(2 / math.pi), 0.044715
-
-
-def _gelu_tanh_kernel(x, a, b):
-    return (0.5 * x * (1 + np.tanh(_GELU_LINE * (x + _GELU_BEND * x * x * x)))).astype(x.dtype)
-
-
-def _gelu_tanh_gradient_kernel(g, x, a, b):
-    t = np.tanh(_GELU_LINE * (x + _GELU_BEND * x * x * x))
-    inner = _GELU_LINE * (1 + 3 * _GELU_BEND * x * x)
-    return (g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)).astype(g.dtype)
-
-
-def _gelu_tanh_slope(g, x, a, b):
-    t = tanh((x + x * x * x * _GELU_BEND) * _GELU_LINE)
-    inner = (x * x * (3 * _GELU_BEND) + 1) * _GELU_LINE
-    return g * ((t + 1) * 0.5 + x * (1 - t * t) * inner * 0.5)
-
-
-_gelu_tanh_gradient = gradient(
-    "_gelu_tanh_gradient",
-    _gelu_tanh_gradient_kernel,
-    _gelu_tanh_slope,
-    "gelu_tanh_backward",
-    module=_HERE,
-)
-_gelu_tanh = _activation(
-    "_gelu_tanh", _gelu_tanh_kernel, _gelu_tanh_gradient,
-    lambda x, a=0.0, b=0.0: x / (1 + np.exp(-2 * _GELU_LINE * (x + _GELU_BEND * x**3))), opcode="gelu_tanh",
-    node_name="GeluBackward0",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """Each element times the normal distribution function of it.
-
-    Args:
-        input: any shape, floating dtype.
-        approximate: ``"none"``, or ``"tanh"`` for a formula that is faster without special functions.
-
-    Raises:
-        RuntimeError: ``approximate`` is something else.
-
-    Source: Hendrycks and Gimpel 2016, "Gaussian error linear units".
-
-    >>> rushlight.nn.functional.gelu(rushlight.tensor([-1.0, 1.0]))
-    tensor([-0.1587,  0.8413])
-    """
-    if approximate == "none":
-        return _gelu(input)
-    if approximate == "tanh":
-        return _gelu_tanh(input)
-    raise RuntimeError(f"approximate argument must be either none or tanh, but is {approximate!r}.")
-
-
-def _logistic(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def _silu_gradient_kernel(g, x, a, b):
-    s = _logistic(x)
-    return g * (s * (1 + x * (1 - s)))
-
-
-def _silu_slope(g, x, a, b):
-    s = sigmoid(x)
-    return g * (s * (1 + x * (1 - s)))
-
-
-_silu_gradient = gradient(
-    "_silu_gradient", _silu_gradient_kernel, _silu_slope, "silu_backward", module=_HERE
-)
-_silu = _activation(
-    "_silu", lambda x, a, b: x / (1 + np.exp(-x)), _silu_gradient,
-    lambda x, a=0.0, b=0.0: x * (np.tanh(x / 2) + 1) / 2, opcode="silu",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * sigmoid(input)``, also called swish.
-
-    Args:
-        input: any shape, floating dtype.
-        inplace: write into ``input``.
-
-    >>> rushlight.nn.functional.silu(rushlight.tensor([-1.0, 1.0]))
-    tensor([-0.2689,  0.7311])
-    """
-    return _applied(_silu, inplace, input)
-
-
-def _softplus_of(x):
-    return np.logaddexp(x, constant(0, x.dtype))
-
-
-def _mish_gradient_kernel(g, x, a, b):
-    t = np.tanh(_softplus_of(x))
-    return g * (t + x * (1 - t * t) * _logistic(x))
-
-
-def _mish_slope(g, x, a, b):
-    t = tanh(softplus(x))
-    return g * (t + x * (1 - t * t) * sigmoid(x))
-
-
-_mish_gradient = gradient(
-    "_mish_gradient", _mish_gradient_kernel, _mish_slope, "mish_backward", module=_HERE
-)
-_mish = _activation(
-    "_mish", lambda x, a, b: x * np.tanh(_softplus_of(x)), _mish_gradient,
-    lambda x, a=0.0, b=0.0: x * np.tanh(np.log(1 + np.exp(x))), opcode="mish",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``input * tanh(softplus(input))``.
-
-    Args:
-        input: any shape, floating dtype.
-        inplace: write into ``input``.
-
-    Source: Misra 2019, "Mish: a self regularized non-monotonic activation function".
-
-    >>> rushlight.nn.functional.mish(rushlight.tensor([-1.0, 1.0]))
-    tensor([-0.3034,  0.8651])
-    """
-    return _applied(_mish, inplace, input)
+    return applied(_hardsigmoid, inplace, input)
 
 
 _hardswish_gradient = gradient(
@@ -576,7 +350,7 @@ _hardswish_gradient = gradient(
     lambda g, x, a, b: g * where(x <= -3, 0.0, where(x < 3, x / 3 + 0.5, 1.0)), "hardswish_backward",
     domain=(-4.0, 4.0), module=_HERE,
 )  # fmt: skip
-_hardswish = _activation(
+_hardswish = activation(
     "_hardswish", lambda x, a, b: x * np.minimum(np.maximum(x + 3, 0), 6) / 6, _hardswish_gradient,
     lambda x, a=0.0, b=0.0: x * np.clip(x / 6 + 0.5, 0, 1), opcode="hardswish",
 )  # fmt: skip
@@ -595,116 +369,12 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> rushlight.nn.functional.hardswish(rushlight.tensor([-1.0, 1.0]))
     tensor([-0.3333,  0.6667])
     """
-    return _applied(_hardswish, inplace, input)
+    return applied(_hardswish, inplace, input)
 
 
-# ---- smooth and straight steps ----------------------------------------------------------------------
+# ---- shrinking ----------------------------------------------------------------------------------
 
-_hardsigmoid_gradient = gradient(
-    "_hardsigmoid_gradient", lambda g, x, a, b: (g * np.where((x > -3) & (x < 3), 1 / 6, 0)).astype(g.dtype),
-    lambda g, x, a, b: where((x > -3) & (x < 3), g / 6, 0.0), "hardsigmoid_backward", domain=(-4.0, 4.0),
-    module=_HERE,
-)  # fmt: skip
-_hardsigmoid = _activation(
-    "_hardsigmoid", lambda x, a, b: np.minimum(np.maximum(x + 3, 0), 6) / 6, _hardsigmoid_gradient,
-    lambda x, a=0.0, b=0.0: np.clip(x / 6 + 0.5, 0, 1), opcode="hardsigmoid",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """The sigmoid made of three straight lines: 0 up to -3, 1 from 3 on.
-
-    Args:
-        input: any shape, floating dtype.
-        inplace: write into ``input``.
-
-    >>> rushlight.nn.functional.hardsigmoid(rushlight.tensor([-4.0, 0.0, 1.5]))
-    tensor([0.0000, 0.5000, 0.7500])
-    """
-    return _applied(_hardsigmoid, inplace, input)
-
-
-_logsigmoid_gradient = gradient(
-    "_logsigmoid_gradient", lambda g, x, a, b: g * _logistic(-x), lambda g, x, a, b: g * sigmoid(-x),
-    "logsigmoid_backward", module=_HERE,
-)  # fmt: skip
-_logsigmoid = _activation(
-    "_logsigmoid", lambda x, a, b: -_softplus_of(-x), _logsigmoid_gradient,
-    lambda x, a=0.0, b=0.0: np.minimum(x, 0) - np.log(1 + np.exp(-np.abs(x))), opcode="logsigmoid",
-    node_name="LogSigmoidBackward0",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def logsigmoid(input: Tensor) -> Tensor:
-    """``log(sigmoid(input))``, exact where the sigmoid is tiny.
-
-    Args:
-        input: any shape, floating dtype.
-
-    >>> rushlight.nn.functional.logsigmoid(rushlight.tensor([0.0, -200.0]))
-    tensor([  -0.6931, -200.0000])
-    """
-    return _logsigmoid(input)
-
-
-def _softplus_kernel(x, beta, threshold):
-    z = x * beta
-    # logaddexp, because exp(z) overflows float32 from z = 89, even where the choice drops it.
-    return np.where(z > threshold, x, _softplus_of(z) / beta).astype(x.dtype)
-
-
-_softplus_gradient = gradient(
-    "_softplus_gradient", lambda g, x, beta, t: np.where(x * beta > t, g, g * _logistic(x * beta)).astype(g.dtype),
-    lambda g, x, beta, t: where(x * beta > t, g, g * sigmoid(x * beta)), "softplus_backward", values=(1.5, 2.0),
-    module=_HERE,
-)  # fmt: skip
-_softplus = _activation(
-    "_softplus", _softplus_kernel, _softplus_gradient,
-    lambda x, b=1.0, t=20.0: np.where(x * b > t, x, np.log(1 + np.exp(np.minimum(x * b, 30))) / b),
-    ((1.0, 20.0), (2.5, 3.0)), "softplus",
-)  # fmt: skip
-
-
-@exported("nn.functional")
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """The smooth form of `relu`: ``log(1 + exp(beta * input)) / beta``.
-
-    Args:
-        input: any shape, floating dtype.
-        beta: how sharp the bend at 0 is.
-        threshold: where ``beta * input`` passes it, the result is the element itself.
-
-    Source: Dugas et al. 2000, "Incorporating second-order functional knowledge for better option pricing".
-
-    >>> rushlight.nn.functional.softplus(rushlight.tensor([-1.0, 0.0, 30.0]))
-    tensor([ 0.3133,  0.6931, 30.0000])
-    """
-    return _softplus(input, beta, threshold)
-
-
-@exported("nn.functional")
-def softsign(input: Tensor) -> Tensor:
-    """``input / (1 + abs(input))``.
-
-    >>> rushlight.nn.functional.softsign(rushlight.tensor([-1.0, 3.0]))
-    tensor([-0.5000,  0.7500])
-    """
-    return input / (input.abs() + 1)
-
-
-@exported("nn.functional")
-def tanhshrink(input: Tensor) -> Tensor:
-    """``input - tanh(input)``.
-
-    >>> rushlight.nn.functional.tanhshrink(rushlight.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.2384])
-    """
-    return input - tanh(input)
-
-
-_softshrink = _activation(
+_softshrink = activation(
     "_softshrink", lambda x, a, b: np.where(x > a, x - a, np.where(x < -a, x + a, x * 0)).astype(x.dtype),
     lambda g, input, a, b: where((input >= -a) & (input <= a), 0.0, g),
     lambda x, a=0.0, b=0.0: np.sign(x) * np.maximum(np.abs(x) - a, 0), ((0.5, 0.0), (1.2, 0.0)),
@@ -729,7 +399,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return _softshrink(input, lambd)
 
 
-_hardshrink = _activation(
+_hardshrink = activation(
     "_hardshrink", lambda x, a, b: np.where((x >= -a) & (x <= a), constant(0, x.dtype), x),
     lambda g, input, a, b: where((input >= -a) & (input <= a), 0.0, g),
     lambda x, a=0.0, b=0.0: x * (np.abs(x) > a), ((0.5, 0.0), (1.2, 0.0)),
@@ -747,35 +417,3 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     tensor([-1.,  0.])
     """
     return _hardshrink(input, lambd)
-
-
-@exported("nn.functional")
-def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """The first half of a dimension times the sigmoid of the second half.
-
-    Args:
-        input: dimension ``dim`` of even length.
-
-    Raises:
-        RuntimeError: the dimension is odd, or there is none.
-
-    Source: Dauphin et al. 2017, "Language modeling with gated convolutional networks".
-
-    >>> rushlight.nn.functional.glu(rushlight.tensor([2.0, 0.0]))
-    tensor([1.])
-    """
-    shape = input._array.shape
-    if not shape:
-        raise RuntimeError("glu does not support 0-dimensional tensors")
-    dim = wrap_dim(dim, len(shape))
-    if shape[dim] % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {dim} is size {shape[dim]}"
-        )
-    floating_only("glu", input)
-    half = shape[dim] // 2
-    return input.narrow(dim, 0, half) * sigmoid(input.narrow(dim, half, half))
-
-
-exported("nn.functional")(tanh)
-exported("nn.functional")(sigmoid)

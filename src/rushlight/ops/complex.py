@@ -20,7 +20,8 @@ _I = 1j
 def _only_complex(name: str, x: Tensor) -> None:
     if not x.dtype.is_complex:
         raise RuntimeError(
-            f"{name} is not implemented for tensors with non-complex dtypes: expected complex64 or complex128, got {x.dtype}"
+            f"{name} is not implemented for tensors with non-complex dtypes: "
+            f"expected complex64 or complex128, got {x.dtype}"
         )
 
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
-from ..memory import checked_format, preserve_format
+from ..memory import checked_format, preserve_format, strided
 from ..memory import memory_format as MemoryFormat
-from ..memory import strided
 from ..primitive import export, exported
 from ..tensor import MetaArray, Tensor, settle, values_of, wrap
 from .convert import as_dtype

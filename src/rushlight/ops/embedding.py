@@ -47,7 +47,7 @@ def check_rows(index: Any, rows: int) -> None:
 
 @_embedding.kernel("cpu", "cuda")
 def _embedding_kernel(xp, index, weight, padding_idx, by_frequency):
-    if weight.ndim != 2 or index.dtype.kind != "i":
+    if weight.ndim != 2 or index.dtype.kind != "i" or index.dtype.itemsize < 4:
         raise ValueError("embedding takes integers and a matrix")
     check_rows(index, weight.shape[0])
     return taken(weight, index, 0)

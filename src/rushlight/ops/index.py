@@ -116,7 +116,11 @@ def _view_of_plain(key: tuple) -> Any:
         if kind is int:
             take = item_at
         elif kind is slice:
-            if item.step is not None or type(item.start) not in _PLAIN or type(item.stop) not in _PLAIN:
+            if (
+                item.step is not None
+                or type(item.start) not in _PLAIN
+                or type(item.stop) not in _PLAIN
+            ):
                 return None
             if take is whole or item.start is not None or item.stop is not None:
                 take = sliced

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of
-from .activation import logsigmoid
+from .smooth import logsigmoid
 from .family import broadcast
 from .reduction import check_tensors, legacy_reduction, reduced
 

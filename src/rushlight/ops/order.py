@@ -11,8 +11,9 @@ from ..primitive import Spec, call, exported, primitive, reject
 from ..return_types import named
 from ..tensor import Tensor, values_of, wrap
 from .choice import where
+from .extreme import chosen_gradient
 from .family import no_bool, no_complex, write_out
-from .reduce import chosen_gradient, reduced
+from .reduce import reduced
 from .view import wrap_dim
 
 
@@ -220,7 +221,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     >>> rushlight.mode(rushlight.tensor([2, 1, 2, 3])).values
     tensor(2)
     """
-    return named("mode", "values", "indices")(_mode(input, wrap_dim(dim, input._array.ndim), keepdim))
+    return named("mode", "values", "indices")(
+        _mode(input, wrap_dim(dim, input._array.ndim), keepdim)
+    )
 
 
 # ---- quantiles --------------------------------------------------------------------------------------
@@ -228,11 +231,15 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 _ROUNDINGS = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}
 
 
-def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, ignore_nan: bool) -> Tensor:
+def _quantile(
+    name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str, ignore_nan: bool
+) -> Tensor:
     from .gather import gather_at
 
     if input.dtype not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
+        raise RuntimeError(
+            f"{name}() input tensor must be either float or double dtype, not {input.dtype}"
+        )
     if not input._array.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if interpolation not in (*_ROUNDINGS, "linear", "midpoint"):
@@ -244,15 +251,22 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
     if many and q._array.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
-    wanted = np.atleast_1d(values_of(q.detach()) if many else np.asarray(q, np.float64)).astype(np.float64)
+    wanted = np.atleast_1d(values_of(q.detach()) if many else np.asarray(q, np.float64)).astype(
+        np.float64
+    )
     if not ((wanted >= 0) & (wanted <= 1)).all():
-        raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q if not many else q.tolist()}")
+        raise RuntimeError(
+            f"{name}() q must be in the range [0, 1] but got {q if not many else q.tolist()}"
+        )
     shape = input._array.shape
     if dim is None:
         x, shape = input.reshape(-1), reduced(shape, None, keepdim)
     else:
         dim = wrap_dim(dim, len(shape))
-        x, shape = (input.movedim(dim, -1) if shape else input.reshape(1)), reduced(shape, (dim,), keepdim)
+        x, shape = (
+            (input.movedim(dim, -1) if shape else input.reshape(1)),
+            reduced(shape, (dim,), keepdim),
+        )
     values = values_of(x.detach())
     x = gather_at(x, x._array.ndim - 1, wrap(np.argsort(values, axis=-1, kind="stable")))
     n = values.shape[-1]
@@ -266,7 +280,9 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
         place = _ROUNDINGS[interpolation](place)
     low = np.floor(place)
     weight = np.where(place > low, 0.5, 0.0) if interpolation == "midpoint" else place - low
-    below, above = (gather_at(x, x._array.ndim - 1, wrap(p.astype(np.int64))) for p in (low, np.ceil(place)))
+    below, above = (
+        gather_at(x, x._array.ndim - 1, wrap(p.astype(np.int64))) for p in (low, np.ceil(place))
+    )
     weight = wrap(weight.astype(values.dtype))
     # A place that is met exactly must not touch its neighbour, which may be infinite.
     out = where(weight == 0, below, below + (above - below) * weight).movedim(-1, 0)

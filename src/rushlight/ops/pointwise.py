@@ -344,11 +344,13 @@ atan2 = binary(
         lambda g, input, other: g * other / (input * input + other * other),
         lambda g, input, other: g * -input / (input * input + other * other),
     ),
-    promote="float", oracle=math.atan2, check=no_complex, domain=(0.5, 2.0), example="[1.0, -1.0], [1.0, -1.0] -> [ 0.7854, -2.3562]",
+    promote="float", oracle=math.atan2, check=no_complex, domain=(0.5, 2.0), 
+    example="[1.0, -1.0], [1.0, -1.0] -> [ 0.7854, -2.3562]",
     module=_HERE,
 )  # fmt: skip
 hypot = binary(
-    "hypot", np.hypot, "``sqrt(input**2 + other**2)`` without overflow on the way.", check=floating_only, promote="float",
+    "hypot", np.hypot, "``sqrt(input**2 + other**2)`` without overflow on the way.", check=floating_only,
+    promote="float",
     vjp=(
         lambda g, input, other: g * (input / hypot(input, other)),
         lambda g, input, other: g * (other / hypot(input, other)),
@@ -436,7 +438,8 @@ def _xlogy(x, y):
 xlogy = binary(
     "xlogy", _xlogy, "``input * log(other)``, and 0 where ``input`` is 0.", promote="float", domain=(0.5, 2.0),
     vjp=(lambda g, input, other: g * xlogy((input != 0).to(g.dtype), other), lambda g, input, other: g * input / other),
-    oracle=lambda x, y: np.log(y**x), check=no_complex, example="[0.0, 2.0], [0.0, 3.0] -> [0.0000, 2.1972]", module=_HERE,
+    oracle=lambda x, y: np.log(y**x), check=no_complex, module=_HERE,
+    example="[0.0, 2.0], [0.0, 3.0] -> [0.0000, 2.1972]",
 )  # fmt: skip
 
 
@@ -476,7 +479,8 @@ heaviside = binary(
 
 nextafter = binary(
     "nextafter", np.nextafter, "The next floating-point number after ``input`` in the direction of ``other``.",
-    vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), check=floating_only, promote="float",
+    vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), check=floating_only,
+    promote="float",
     oracle=lambda x, y: x + 0 * y, module=_HERE,
 )  # fmt: skip
 

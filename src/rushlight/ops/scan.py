@@ -78,7 +78,14 @@ def _cumsum_samples(make):
 
 
 @exported("torch", "Tensor")
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None, axis: int | None = None) -> Tensor:
+def cumsum(
+    input: Tensor,
+    dim: int,
+    *,
+    dtype: Any = None,
+    out: Tensor | None = None,
+    axis: int | None = None,
+) -> Tensor:
     """The running sum along a dimension.
 
     Args:
@@ -285,7 +292,13 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
 
 
 @exported("torch", "Tensor")
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:
     """The differences between neighbours along a dimension.
 
     Args:
@@ -339,7 +352,9 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
 
 
 @exported("torch")
-def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+def cumulative_trapezoid(
+    y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1
+) -> Tensor:
     """`trapezoid` up to each point but the first.
 
     >>> rushlight.cumulative_trapezoid(rushlight.tensor([1.0, 3.0, 2.0]))

@@ -44,7 +44,9 @@ def _wide(x: np.ndarray) -> np.ndarray:
 def _var(input: Tensor, dims: Any, keepdim: bool, correction: float) -> Spec:
     """The variance over dimensions counted from the front."""
     if input.dtype.rank < dtypes.FLOATING:
-        raise RuntimeError("std and var only support floating point and complex dtypes; convert with .float()")
+        raise RuntimeError(
+            "std and var only support floating point and complex dtypes; convert with .float()"
+        )
     return Spec(reduced(input._array.shape, dims, keepdim), input.dtype.to_real())
 
 
@@ -88,7 +90,11 @@ def _distance(input: Tensor, dims: Any) -> Tensor:
 def _var_vjp(g, input, dims, keepdim, correction):
     shape = input._array.shape
     degrees = count_of(shape, dims) - correction
-    return kept(g, shape, dims, keepdim) * (2 / degrees if degrees > 0 else math.nan) * _distance(input, dims)
+    return (
+        kept(g, shape, dims, keepdim)
+        * (2 / degrees if degrees > 0 else math.nan)
+        * _distance(input, dims)
+    )
 
 
 @_var.oracle
@@ -109,7 +115,9 @@ def _var_samples(make):
 
 @_var.rejects
 def _var_rejects(make):
-    yield reject(RuntimeError, "only support floating point", make(3, dtype=dtypes.int64), None, False, 1)
+    yield reject(
+        RuntimeError, "only support floating point", make(3, dtype=dtypes.int64), None, False, 1
+    )
 
 
 @primitive(checks="failure", node_name="StdBackward0")
@@ -144,7 +152,9 @@ _std.samples(_var_samples)
 _std.rejects(_var_rejects)
 
 
-def _spread_arguments(name: str, input: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool, names: dict) -> tuple:
+def _spread_arguments(
+    name: str, input: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool, names: dict
+) -> tuple:
     """What ``var`` and its kin were asked for: dimensions, ``keepdim``, correction."""
     if names:
         dim, keepdim = numpy_names(name, dim, keepdim, names)
@@ -183,7 +193,9 @@ def var(
     >>> rushlight.var(rushlight.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    dims, keepdim, correction = _spread_arguments("var", input, dim, unbiased, correction, keepdim, names)
+    dims, keepdim, correction = _spread_arguments(
+        "var", input, dim, unbiased, correction, keepdim, names
+    )
     made = _var(input, dims, keepdim, correction)
     return made if out is None else write_out(out, made)
 
@@ -207,7 +219,9 @@ def std(
     >>> rushlight.std(rushlight.tensor([1.0, 2.0, 3.0]))
     tensor(1.)
     """
-    dims, keepdim, correction = _spread_arguments("std", input, dim, unbiased, correction, keepdim, names)
+    dims, keepdim, correction = _spread_arguments(
+        "std", input, dim, unbiased, correction, keepdim, names
+    )
     made = _std(input, dims, keepdim, correction)
     return made if out is None else write_out(out, made)
 
@@ -222,7 +236,9 @@ def var_mean(
     >>> rushlight.var_mean(rushlight.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dims, keepdim, correction = _spread_arguments("var_mean", input, dim, unbiased, correction, keepdim, names)
+    dims, keepdim, correction = _spread_arguments(
+        "var_mean", input, dim, unbiased, correction, keepdim, names
+    )
     return _var(input, dims, keepdim, correction), _mean(input, dims, keepdim)
 
 
@@ -236,12 +252,20 @@ def std_mean(
     >>> rushlight.std_mean(rushlight.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
     """
-    dims, keepdim, correction = _spread_arguments("std_mean", input, dim, unbiased, correction, keepdim, names)
+    dims, keepdim, correction = _spread_arguments(
+        "std_mean", input, dim, unbiased, correction, keepdim, names
+    )
     return _std(input, dims, keepdim, correction), _mean(input, dims, keepdim)
 
 
 @exported("torch", "Tensor")
-def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+def cov(
+    input: Tensor,
+    *,
+    correction: int = 1,
+    fweights: Tensor | None = None,
+    aweights: Tensor | None = None,
+) -> Tensor:
     """The covariances of variables, one a row, over observations, one a column.
 
     Args:
@@ -254,7 +278,9 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             [2., 2.]])
     """
     if input._array.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.dim()} dimensions"
+        )
     x = input.reshape(1, -1) if input._array.ndim < 2 else input
     weights = None
     for given in (fweights, aweights):
@@ -365,7 +391,9 @@ def _vector_norm_vjp(g, input, out, ord, dims, keepdim):
 @_vector_norm.oracle
 def _vector_norm_oracle(x, ord, dims, keepdim):
     dims = tuple(range(x.ndim)) if dims is None else dims
-    last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(*reduced(x.shape, dims, False), -1)
+    last = np.moveaxis(x, dims, range(x.ndim - len(dims), x.ndim)).reshape(
+        *reduced(x.shape, dims, False), -1
+    )
     return np.linalg.norm(last, ord, axis=-1).reshape(reduced(x.shape, dims, keepdim))
 
 
@@ -378,7 +406,9 @@ def _vector_norm_samples(make):
 
 @_vector_norm.rejects
 def _vector_norm_rejects(make):
-    yield reject(RuntimeError, "Expected a floating point", make(3, dtype=dtypes.int64), 2, None, False)
+    yield reject(
+        RuntimeError, "Expected a floating point", make(3, dtype=dtypes.int64), 2, None, False
+    )
 
 
 def vector_norm(
@@ -468,7 +498,9 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 
 @exported("nn.functional")
-def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
+def normalize(
+    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
     """Each slice along ``dim`` divided by its norm of order ``p``.
 
     Args:
@@ -518,7 +550,9 @@ _logsumexp.samples(whole_samples())
 
 
 @exported("torch", "Tensor")
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
+def logsumexp(
+    input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """The logarithm of the sum of exponentials along dimensions, without overflow on the way.
 
     Args:
@@ -529,6 +563,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
     tensor(100.6931)
     """
     if dim is None:
-        raise TypeError("logsumexp(): argument 'dim' (position 2) must be int or tuple of ints, not NoneType")
+        raise TypeError(
+            "logsumexp(): argument 'dim' (position 2) must be int or tuple of ints, not NoneType"
+        )
     made = _logsumexp(input, dims_of(dim, input._array.ndim), keepdim)
     return made if out is None else write_out(out, made)

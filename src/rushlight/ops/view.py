@@ -452,9 +452,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     torch.Size([2, 4, 3])
     """
     ndim = input._array.ndim
-    sources = [wrap_dim(d, ndim) for d in ([source] if isinstance(source, (int, np.integer)) else source)]
+    sources = [
+        wrap_dim(d, ndim) for d in ([source] if isinstance(source, (int, np.integer)) else source)
+    ]
     targets = [
-        wrap_dim(d, ndim) for d in ([destination] if isinstance(destination, (int, np.integer)) else destination)
+        wrap_dim(d, ndim)
+        for d in ([destination] if isinstance(destination, (int, np.integer)) else destination)
     ]
     if len(sources) != len(targets):
         raise RuntimeError(
@@ -579,7 +582,9 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
     result: tuple[int, ...] = ()
     for shape in shapes:
-        result = broadcast(result, (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape))
+        result = broadcast(
+            result, (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        )
     return Size(result)
 
 
