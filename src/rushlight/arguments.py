@@ -21,7 +21,11 @@ def guarded(function: Any) -> Any:
     """
     if type(function) is not FunctionType or hasattr(function, "op"):
         return function
-    known = [n for n, a in function.__annotations__.items() if n not in ("self", "return") and _is_known(a)]
+    known = [
+        n
+        for n, a in function.__annotations__.items()
+        if n not in ("self", "return") and _is_known(a)
+    ]
     if not known:
         return function
 
@@ -37,7 +41,10 @@ def guarded(function: Any) -> Any:
                 given = {}
             refuse_wrong_types(
                 function.__name__,
-                ((n, p.annotation, given[n]) for n, p in signature.parameters.items() if n in given),
+                (
+                    (n, p.annotation, given.get(n, _NOT_GIVEN))
+                    for n, p in signature.parameters.items()
+                ),
             )
             raise
 
@@ -54,7 +61,7 @@ def refuse_wrong_types(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> 
         TypeError: there is one; nothing is raised if all are right.
     """
     for i, (argument, annotation, value) in enumerate(arguments):
-        wanted = _unmet(annotation, value)
+        wanted = None if value is _NOT_GIVEN else _unmet(annotation, value)
         if wanted is not None:
             raise TypeError(
                 f"{name}(): argument '{argument}' (position {i + 1}) must be {wanted}, not "
@@ -71,6 +78,7 @@ def cure_for(value: Any, wanted: str) -> str:
     return ""
 
 
+_NOT_GIVEN = inspect.Parameter.empty
 _TYPES = {
     "Tensor": Tensor,
     "float": (int, float, np.integer, np.floating),
@@ -81,7 +89,10 @@ _TYPES = {
 
 
 def _is_known(annotation: Any) -> bool:
-    return isinstance(annotation, str) and annotation.removesuffix(" | None") in (*_TYPES, "list[Tensor]")
+    return isinstance(annotation, str) and annotation.removesuffix(" | None") in (
+        *_TYPES,
+        "list[Tensor]",
+    )
 
 
 def _unmet(annotation: Any, value: Any) -> str | None:

@@ -228,6 +228,7 @@ class Primitive:
         self.kernels: dict[str, list[Kernel]] = {"cpu": [], "cuda": []}
         self.gradient: Any = None
         self.first_needed_by: list[int] | None = None
+        self.kept_dtypes: set[np.dtype] = set()
         self.oracle_function: Callable | None = None
         self.sample_function: Callable | None = None
         self.reject_function: Callable | None = None
@@ -577,7 +578,7 @@ class Primitive:
                 bound = op.signature.bind(*args, **kwargs)
                 bound.apply_defaults()
                 args = tuple(bound.arguments.values())
-            return op.write(args)
+            return args[0] if op.write_at_once(args) else op.write(args)
 
         name = self.name + "_"
         inplace.__name__ = inplace.__qualname__ = name
@@ -589,6 +590,50 @@ class Primitive:
         inplace.op = self
         self.inplace = inplace
         export(inplace, self.places, name)
+
+    def write_at_once(self, values: Sequence[Any]) -> bool:
+        """`write` for the most frequent case, if this is it: nothing to record, promote or broadcast.
+
+        Whether a dtype stays what it is was seen by an earlier `write`.
+        """
+        x = values[0]
+        target = getattr(x, "_array", None)
+        if (
+            type(target) is not np.ndarray
+            or target.dtype not in self.kept_dtypes
+            or listeners
+            or 0 in target.strides
+            or (state.grad and (x._node is not None or x._view is not None))
+        ):
+            return False
+        arrays: list[Any] = [target]
+        for value, kind in zip(values[1:], self.kinds[1:]):
+            if kind == VALUE or value is None:
+                arrays.append(value)
+            elif type(value) in PLAIN_NUMBERS:
+                if target.dtype.kind != "f":
+                    return False
+                arrays.append(value)
+            else:
+                array = getattr(value, "_array", None)
+                if (
+                    type(array) is not np.ndarray
+                    or array.dtype is not target.dtype
+                    or array.shape != target.shape
+                    or (state.grad and (value._node is not None or value._view is not None))
+                ):
+                    return False
+                arrays.append(array)
+        kernel = self.choose(arrays)
+        if not kernel.writes:
+            return False
+        try:
+            kernel.run(*([np] if kernel.takes_xp else []), *arrays, out=target)
+        except Exception:
+            return False  # `write` meets the same error, and explains it.
+        advance(x)
+        x._origin = None
+        return True
 
     def write(self, values: Sequence[Any]) -> Tensor:
         """Runs the op with its result written into its first argument."""
@@ -605,6 +650,8 @@ class Primitive:
         _check_fits(self.title, x, spec)
         if type(x._array) is MetaArray:
             return x
+        if self.promote is not None and spec.dtype is x.dtype:
+            self.kept_dtypes.add(x._array.dtype)
         if any(type(t._array) is MetaArray for t in self._tensors(values)):
             raise self._mixed_devices()
         before = history(x) if recording else None

@@ -18,7 +18,11 @@ class Wrong(Function):
 
 
 def values(*shape):
-    return torch.arange(1.0, 1.0 + torch.Size(shape).numel(), dtype=torch.float64).view(*shape).requires_grad_()
+    return (
+        torch.arange(1.0, 1.0 + torch.Size(shape).numel(), dtype=torch.float64)
+        .view(*shape)
+        .requires_grad_()
+    )
 
 
 def test_right_gradients():

@@ -104,7 +104,9 @@ def test_tensor_hooks_change_and_watch_gradients():
     assert seen == [[20.0, 20.0], [2.0, 2.0]]
 
 
-@pytest.mark.parametrize("hook, error", [(lambda g: 3, TypeError), (lambda g: g.sum(), RuntimeError)])
+@pytest.mark.parametrize(
+    "hook, error", [(lambda g: 3, TypeError), (lambda g: g.sum(), RuntimeError)]
+)
 def test_hooks_that_give_something_else(hook, error):
     x = leaf(1, 2)
     x.register_hook(hook)
@@ -258,9 +260,11 @@ print(gc.collect())
 tracemalloc.start()
 for _ in range(50):
     step()
+gc.collect()  # Python keeps freed tuples for reuse; the collector gives them back.
 before = tracemalloc.get_traced_memory()[0]
 for _ in range(300):
     step()
+gc.collect()
 print(tracemalloc.get_traced_memory()[0] - before)
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

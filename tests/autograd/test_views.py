@@ -142,7 +142,9 @@ def test_data_is_not_watched():
     assert x._version == 0 and x.grad.tolist() == [4.0, 6.0]
 
 
-@pytest.mark.parametrize("name, slope", [("exp_", 2.718282), ("relu_", 1.0), ("sigmoid_", 0.196612)])
+@pytest.mark.parametrize(
+    "name, slope", [("exp_", 2.718282), ("relu_", 1.0), ("sigmoid_", 0.196612)]
+)
 def test_in_place_functions_of_their_result(name, slope):
     x = torch.ones(2, requires_grad=True)
     getattr(x * 1, name)().sum().backward()

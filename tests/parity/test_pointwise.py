@@ -16,7 +16,18 @@ torch = pytest.importorskip("torch")
 # A result of 16 bits may be rounded to the neighbour, when both are right to float32.
 TOLERANCE = {"float16": 2e-3, "bfloat16": 1.6e-2}
 
-DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64")
+DTYPES = (
+    "bool",
+    "uint8",
+    "int8",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+)
 NUMBERS = ("True", "3", "-2", "2.5", "1 + 2j")
 
 
@@ -86,11 +97,18 @@ def assert_same(ours, theirs):
 
 
 def check(expression, names, strides=True):
-    assert_same(outcome(rushlight, expression, names, strides), outcome(torch, expression, names, strides))
+    assert_same(
+        outcome(rushlight, expression, names, strides), outcome(torch, expression, names, strides)
+    )
 
 
 # PyTorch's meet in complex32, which NumPy does not have.
-WITHOUT_MEETING = {("float16", "complex64"), ("complex64", "float16"), ("float16", "1 + 2j"), ("bfloat16", "1 + 2j")}
+WITHOUT_MEETING = {
+    ("float16", "complex64"),
+    ("complex64", "float16"),
+    ("float16", "1 + 2j"),
+    ("bfloat16", "1 + 2j"),
+}
 
 # ---- dtypes of pairs --------------------------------------------------------------------------------
 
@@ -106,7 +124,9 @@ PAIRS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("left, right", [p for p in itertools.product(DTYPES, DTYPES) if p not in WITHOUT_MEETING])
+@pytest.mark.parametrize(
+    "left, right", [p for p in itertools.product(DTYPES, DTYPES) if p not in WITHOUT_MEETING]
+)
 def test_dtypes_of_two_tensors(left, right):
     names = of_dtypes(left, right)
     for expression in PAIRS:
@@ -118,7 +138,9 @@ def test_dtypes_of_two_real_tensors(left, right):
     check("torch.logaddexp(a, b)", of_dtypes(left, right))
 
 
-@pytest.mark.parametrize("left, right", [p for p in itertools.product(DTYPES, DTYPES) if p not in WITHOUT_MEETING])
+@pytest.mark.parametrize(
+    "left, right", [p for p in itertools.product(DTYPES, DTYPES) if p not in WITHOUT_MEETING]
+)
 def test_dtypes_beside_a_tensor_without_dimensions(left, right):
     names = of_dtypes(left, right)
     for operator in ("+", "-", "*", "/", "//", "<", "=="):
@@ -128,7 +150,9 @@ def test_dtypes_beside_a_tensor_without_dimensions(left, right):
     check("torch.where(a == a, a0, b)", names)
 
 
-@pytest.mark.parametrize("dtype, number", [p for p in itertools.product(DTYPES, NUMBERS) if p not in WITHOUT_MEETING])
+@pytest.mark.parametrize(
+    "dtype, number", [p for p in itertools.product(DTYPES, NUMBERS) if p not in WITHOUT_MEETING]
+)
 def test_dtypes_beside_a_number(dtype, number):
     names = of_dtypes(dtype, dtype)
     for operator in ("+", "-", "*", "/", "//", "%", "**", "<", "==", "&", "<<"):
@@ -163,7 +187,9 @@ ACTIVATIONS = [
     "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish",
     "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
 ]  # fmt: skip
-ONE = [f"torch.{name}({{}})" for name in UNARY] + [f"torch.nn.functional.{name}({{}})" for name in ACTIVATIONS]
+ONE = [f"torch.{name}({{}})" for name in UNARY] + [
+    f"torch.nn.functional.{name}({{}})" for name in ACTIVATIONS
+]
 
 
 @pytest.mark.parametrize("form", [f for f in ONE if "silu" not in f])
@@ -190,7 +216,17 @@ def test_special_values(form):
     check(form.format("special"), common)
 
 
-WITHOUT_GRADIENT = ("bitwise_not", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "logical_not", "signbit")
+WITHOUT_GRADIENT = (
+    "bitwise_not",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "isreal",
+    "logical_not",
+    "signbit",
+)
 DIFFERENTIABLE = [f for f in ONE if f.split(".")[-1].split("(")[0] not in WITHOUT_GRADIENT]
 
 
@@ -631,4 +667,6 @@ def test_gradient(expression):
     assert [k for k in theirs if theirs[k] is not None] == [k for k in ours if ours[k] is not None]
     for name in [k for k in theirs if theirs[k] is not None]:
         loose = 2e-2 if name in ("h", "w") else 2e-5
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=loose, atol=loose / 10, err_msg=name)
+        np.testing.assert_allclose(
+            ours[name], theirs[name], rtol=loose, atol=loose / 10, err_msg=name
+        )

@@ -42,7 +42,9 @@ def common(framework):
 
 
 def check(expression, names, strides=True):
-    assert_same(outcome(rushlight, expression, names, strides), outcome(torch, expression, names, strides))
+    assert_same(
+        outcome(rushlight, expression, names, strides), outcome(torch, expression, names, strides)
+    )
 
 
 REDUCTIONS = ["sum", "mean", "prod", "amax", "amin", "max", "min", "argmax", "argmin", "all", "any", "var", "std",
@@ -68,8 +70,27 @@ def test_every_dtype(name, dtype):
     check(f"torch.{name}(a)", names)
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin", "all", "any", "var", "std", "norm", "nansum", "logsumexp"])
-@pytest.mark.parametrize("dim", ["0", "-1", "(0, 2)", "(1,)", "[0, 1, 2]", "None", "3", "(0, 0)", "(0, -3)", "'a'", "0.5", "(0, 5)"])
+@pytest.mark.parametrize(
+    "name",
+    ["sum", "mean", "amax", "amin", "all", "any", "var", "std", "norm", "nansum", "logsumexp"],
+)
+@pytest.mark.parametrize(
+    "dim",
+    [
+        "0",
+        "-1",
+        "(0, 2)",
+        "(1,)",
+        "[0, 1, 2]",
+        "None",
+        "3",
+        "(0, 0)",
+        "(0, -3)",
+        "'a'",
+        "0.5",
+        "(0, 5)",
+    ],
+)
 def test_dimensions(name, dim):
     prefix = f"x3.{name}(2, " if name == "norm" else f"x3.{name}("
     check(f"{prefix}{dim})", common)
@@ -82,7 +103,10 @@ def test_no_dimensions(name):
     check(f"x3.{name}(dim=(), keepdim=True)", common)
 
 
-@pytest.mark.parametrize("name", ["prod", "max", "min", "argmax", "argmin", "median", "nanmedian", "mode", "cummax", "cummin"])
+@pytest.mark.parametrize(
+    "name",
+    ["prod", "max", "min", "argmax", "argmin", "median", "nanmedian", "mode", "cummax", "cummin"],
+)
 @pytest.mark.parametrize("dim", ["0", "-1", "1", "3", "(0, 1)", "'a'", "0.5"])
 def test_one_dimension(name, dim):
     check(f"x3.{name}({dim})", common)
@@ -93,7 +117,12 @@ def test_one_dimension(name, dim):
 # Where equality with NaN decides, the two choose differently.
 @pytest.mark.parametrize(
     "name, x",
-    [(n, x) for n in REDUCTIONS for x in ("n", "e", "inf", "scalar", "one", "t", "x3") if (n, x) != ("mode", "n")],
+    [
+        (n, x)
+        for n in REDUCTIONS
+        for x in ("n", "e", "inf", "scalar", "one", "t", "x3")
+        if (n, x) != ("mode", "n")
+    ],
 )
 def test_special_values_and_shapes(name, x):
     check(f"{x}.{name}()", common)
@@ -354,10 +383,14 @@ def test_gradient(expression):
     assert [k for k in theirs if theirs[k] is not None] == [k for k in ours if ours[k] is not None]
     for name in [k for k in theirs if theirs[k] is not None]:
         loose = 2e-2 if name in ("h", "w") else 2e-5
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=loose, atol=loose / 10, err_msg=name)
+        np.testing.assert_allclose(
+            ours[name], theirs[name], rtol=loose, atol=loose / 10, err_msg=name
+        )
 
 
-@pytest.mark.parametrize("shape, dim", [((1000, 64), 0), ((64, 5000), 1), ((30, 40, 50), (0, 2)), ((200000,), None)])
+@pytest.mark.parametrize(
+    "shape, dim", [((1000, 64), 0), ((64, 5000), 1), ((30, 40, 50), (0, 2)), ((200000,), None)]
+)
 def test_sums_are_at_least_as_accurate(shape, dim):
     values = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
     exact = values.astype(np.float64).sum(dim)

@@ -181,7 +181,9 @@ def _several(tensors: Any) -> Sequence[Any]:
     tensors = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
     for x in tensors:
         if not isinstance(x, Tensor):
-            raise TypeError(f"expected a tensor or a sequence of tensors, but found {type(x).__name__}")
+            raise TypeError(
+                f"expected a tensor or a sequence of tensors, but found {type(x).__name__}"
+            )
     return tensors
 
 

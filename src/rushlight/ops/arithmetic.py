@@ -95,10 +95,21 @@ def _add_scaled_samples(make):
     yield call(make(3, 1), make(4), -0.5)
 
 
+def _small_floats(*operands: Any) -> bool:
+    for x in operands:
+        array = getattr(x, "_array", None)
+        if type(array) is not np.ndarray or array.dtype.kind != "f" or array.size >= native.LARGE:
+            return False
+    return True
+
+
 def _scaled(run: Any, input: Any, other: Any, alpha: Any) -> Tensor:
     """`_add_scaled` or its in-place form, after PyTorch's checks of ``alpha``."""
     if isinstance(alpha, Tensor):
         alpha = alpha.item()
+    if run is _add_scaled.op.inplace and _small_floats(input, other) and type(alpha) is not complex:
+        # Two short passes cost less than the way of a rarer op.
+        return _add.op.inplace(input, other * alpha)
     found = result_type(input, other)
     if isinstance(alpha, bool) and found is not dtypes.bool_:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")

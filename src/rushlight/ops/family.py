@@ -18,8 +18,19 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import state
+from ..autograd.views import advance
 from ..backend import native
-from ..primitive import Number, Primitive, Spec, call, export, reject, result_type
+from ..operands import PLAIN_NUMBERS
+from ..primitive import (
+    Number,
+    Primitive,
+    Spec,
+    call,
+    export,
+    listeners,
+    reject,
+    result_type,
+)
 from ..tensor import Tensor, values_of, wrap
 
 bfloat16 = dtypes.bfloat16.numpy
@@ -110,15 +121,59 @@ def _not_for(name: str, dtype: dtypes.dtype, cure: str) -> NotImplementedError:
     return NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtype.legacy}': {cure}")
 
 
+def write_at_once(op: Primitive, kernel: np.ufunc) -> None:
+    """Gives an op of two operands a short way to write small results in place while nothing records."""
+    write, named = op.write, op.inplace
+
+    def inplace(input: Tensor, other: Any) -> Tensor:
+        number = type(other) in PLAIN_NUMBERS
+        try:
+            x, y = input._array, other if number else other._array
+        except AttributeError:
+            return write((input, other))
+        if (
+            listeners
+            or type(x) is not np.ndarray
+            or x.dtype.kind != "f"
+            or x.size > 16383
+            or 0 in x.strides
+            or not (number or (y.dtype is x.dtype and y.shape == x.shape and type(y) is np.ndarray))
+            or (state.grad and (_has_history(input) or not (number or not _has_history(other))))
+        ):
+            return write((input, other))
+        try:
+            kernel(x, y, x)
+        except RuntimeWarning:
+            # The user made warnings errors; the result stands, and NumPy's concern is none of ours.
+            pass
+        except ValueError:
+            return write((input, other))
+        advance(input)
+        input._origin = None
+        return input
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__", "__wrapped__", "op"):
+        setattr(inplace, name, getattr(named, name))
+    op.inplace = inplace
+
+
+def _has_history(x: Tensor) -> bool:
+    return x._node is not None or x._view is not None
+
+
 def refuse(function: Callable, kinds: str) -> None:
-    """Makes an op whose kernel would take them refuse arrays of NumPy's ``kinds``; its checks then say why."""
+    """Makes an op whose ufunc would take them refuse arrays of NumPy's ``kinds``; its checks then say why."""
+    kernels = function.op.kernels["cpu"]
+    ufunc = kernels[0]
 
-    def refused(*arrays: Any) -> None:
-        raise TypeError("the kernel does not take this dtype")
+    def checked(x: np.ndarray, *rest: Any) -> Any:
+        if x.dtype.kind in kinds:
+            raise TypeError("the kernel does not take this dtype")
+        return ufunc.run(x, *rest)
 
-    function.op.add_kernel(
-        "cpu", refused, when=f"{function.op.parameters[0]}.dtype.kind in {kinds!r}"
-    )
+    kernels[0] = ufunc._replace(run=checked, writes=False)
+    taken = f"{function.op.parameters[0]}.dtype.kind not in {kinds!r}"
+    kernels.insert(1, ufunc._replace(when=taken))
 
 
 def conj(x: Any) -> Any:
@@ -139,11 +194,15 @@ def constant(value: float, dtype: np.dtype) -> np.ndarray:
 def computed_wide(kernel: Callable) -> Callable:
     """A kernel of several steps that computes 16-bit floats in float32 and rounds once, at the end."""
 
-    def run(x: np.ndarray, *rest: Any) -> Any:
+    def run(x: np.ndarray, *rest: Any, **out: Any) -> Any:
         if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
             wide = [r.astype(np.float32) if isinstance(r, np.ndarray) else r for r in rest]
-            return kernel(x.astype(np.float32), *wide).astype(x.dtype)
-        return kernel(x, *rest)
+            made = kernel(x.astype(np.float32), *wide).astype(x.dtype)
+            if not out:
+                return made
+            np.copyto(out["out"], made)
+            return out["out"]
+        return kernel(x, *rest, **out)
 
     run.__name__ = getattr(kernel, "__name__", "kernel")
     return run
@@ -345,6 +404,8 @@ def binary(
         **{"checks": "failure"} | options,
     )
     op.checks_of_operands = check if isinstance(check, tuple) else (check,)
+    if inplace and dtype is None and isinstance(kernel, np.ufunc):
+        write_at_once(op, kernel)
     _finish(op, kernel, vjp, oracle, places, names, inplace)
 
     @op.samples

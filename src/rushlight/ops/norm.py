@@ -297,6 +297,6 @@ def batch_norm(
     out, mean, var = batch_norm_train(input, weight, bias, eps)
     if running_mean is not None and count:
         with no_grad():
-            running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
-            running_var.mul_(1 - momentum).add_(var, alpha=momentum * count / (count - 1))
+            running_mean.mul_(1 - momentum).add_(mean * momentum)
+            running_var.mul_(1 - momentum).add_(var * (momentum * count / (count - 1)))
     return out

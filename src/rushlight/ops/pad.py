@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import native
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor
 
@@ -29,7 +30,12 @@ def constant_pad(input: Tensor, amounts: tuple[tuple[int, int], ...], value: flo
 @constant_pad.kernel("cpu", "cuda")
 def _constant_pad(xp, x, amounts, value):
     inner = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, amounts))
-    return xp.pad(x[inner], [(max(a, 0), max(b, 0)) for a, b in amounts], constant_values=value)
+    grown = [(max(a, 0), max(b, 0)) for a, b in amounts]
+    if x.ndim in (4, 5) and native.is_channels_last(x):
+        grown.append(grown.pop(1))
+        out = xp.pad(xp.moveaxis(x[inner], 1, -1), grown, constant_values=value)
+        return xp.moveaxis(out, -1, 1)
+    return xp.pad(x[inner], grown, constant_values=value)
 
 
 @constant_pad.vjp

@@ -132,13 +132,13 @@ def _dtype_of_sum(x: np.ndarray, dims: tuple[int, ...] | None) -> Any:
     if kind.itemsize == 2:
         return _float32
     if kind is _float32 and x.size > 4096:
-        # NumPy adds pairwise along the dimension innermost in memory; along others one after the other, whose
-        # error grows with their length.
+        # NumPy adds pairwise along one run of memory; what it adds one after the other has an error that grows.
         if dims is None:
             flags = x.flags
             return None if flags.c_contiguous or flags.f_contiguous else _float64
-        steps = [(abs(s), i) for i, (s, n) in enumerate(zip(x.strides, x.shape)) if n > 1]
-        return None if sorted(steps)[0][1] in dims else _float64
+        steps = sorted([(abs(s), i) for i, (s, n) in enumerate(zip(x.strides, x.shape)) if n > 1])
+        runs = {i for _, i in steps[: len(dims)]}
+        return None if x.flags.c_contiguous and runs.issuperset(dims) else _float64
     return None
 
 

@@ -37,6 +37,15 @@ def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(_float32) if x.dtype.itemsize == 2 else x
 
 
+def _shared(total: np.ndarray, degrees: float) -> np.ndarray:
+    """Sums of squares divided by the degrees of freedom."""
+    if degrees > 0:
+        return np.true_divide(total, degrees, out=total)
+    # The user has been warned already, in PyTorch's words.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.true_divide(total, 0, out=total)
+
+
 # ---- variance ---------------------------------------------------------------------------------------
 
 
@@ -61,7 +70,7 @@ def _var_kernel(xp, x, dims, keepdim, correction):
         squares = distance.real**2 + distance.imag**2
     else:
         squares = xp.multiply(distance, distance, out=distance if distance.ndim else None)
-    out = xp.true_divide(_add_up(xp.asarray(squares), dims, keepdim), max(count - correction, 0))
+    out = _shared(xp.asarray(_add_up(xp.asarray(squares), dims, keepdim)), count - correction)
     return out.astype(x.dtype) if x.dtype.itemsize == 2 else out
 
 
@@ -69,9 +78,9 @@ _native_mean, _native_squares = native_reduction("mean"), native_reduction("sum_
 
 
 def _var_native(x: np.ndarray, dims: Any, keepdim: bool, correction: float) -> np.ndarray:
-    distance = x - _native_mean(x, dims, True)
+    distance = np.subtract(x, _native_mean(x, dims, True), out=np.empty_like(x))
     out = _native_squares(distance, dims, keepdim)
-    return np.true_divide(out, max(count_of(x.shape, dims) - correction, 0), out=out)
+    return _shared(out, count_of(x.shape, dims) - correction)
 
 
 def _std_native(x: np.ndarray, dims: Any, keepdim: bool, correction: float) -> np.ndarray:

@@ -1,0 +1,4 @@
+"""PyTorch's place for the layers: everything that ``nn`` has."""
+
+from . import *  # noqa: F403
+from . import module
