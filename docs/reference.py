@@ -2,7 +2,8 @@
 
     python docs/reference.py FOLDER
 
-makes one Markdown page for each place where ops are found (`torch`, `Tensor`, `nn.functional`), and one of all switches.
+makes one Markdown page for each place where ops are found (`torch`, `Tensor`, `nn.functional`), and one of
+all switches.
 """
 
 from __future__ import annotations

@@ -43,7 +43,12 @@ def test_module(name):
 def test_op(name):
     """Ops live in scopes of their own, where doctest does not look."""
     declared = PRIMITIVES[name].declared
-    scope = {**vars(importlib.import_module(declared.__module__)), "rushlight": rushlight, "nn": rushlight.nn, "np": np}
+    scope = {
+        **vars(importlib.import_module(declared.__module__)),
+        "rushlight": rushlight,
+        "nn": rushlight.nn,
+        "np": np,
+    }
     rushlight.manual_seed(0)
     run([doctest.DocTestParser().get_doctest(declared.__doc__, scope, name, None, 0)], scope)
 

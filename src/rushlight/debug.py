@@ -95,7 +95,8 @@ class debug:
             )
         if _has_nan(answer) and not _has_nan(values):
             raise NotANumberError(
-                f"{op.name} gave NaN at {call_site()}, although its inputs have none: look at their range there (a logarithm "
+                f"{op.name} gave NaN at {call_site()}, although its inputs have none: look at their "
+                "range there (a logarithm "
                 "or root of a negative number, 0 / 0, infinity minus infinity)"
             )
         return answer

@@ -178,7 +178,8 @@ class Primitive:
         promote: how operands come to one dtype: None (not at all), ``"same"``, ``"float"`` (integers become
             the default dtype).
         view: the kernel returns a view of the first argument's memory.
-        layout: ``"channels_last"`` where the kernels give ``(N, C, *spatial)`` channels-last memory of their own choice.
+        layout: ``"channels_last"`` where the kernels give ``(N, C, *spatial)`` channels-last memory of their
+        own choice.
         uniform: the tensors must have one dtype; the rule says what is wrong where they do not.
         checks: ``"always"`` runs the rule at each call, ``"failure"`` only to explain a kernel's error.
         inplace: whether there is a ``name_`` that writes into the first argument.
@@ -286,7 +287,8 @@ class Primitive:
     def vjp(self, rule: Callable | None = None, **each: Callable | None) -> Callable | None:
         """Gives the gradient rule: one function, or one for each differentiable tensor parameter.
 
-        It takes ``g`` (one gradient for each output, None where none came back) and, by name, what it needs: parameters,
+        It takes ``g`` (one gradient for each output, None where none came back) and, by name, what it needs:
+        parameters,
         ``out`` or the names of outputs, ``<parameter>_shape``, ``<parameter>_dtype``, and ``needs`` (for each tensor
         parameter whether its gradient is wanted). Only what it names is kept alive. One function returns a
         gradient for each tensor parameter (a list for a ``list[Tensor]``).

@@ -555,7 +555,8 @@ class Tensor(metaclass=_TensorType):
         if isinstance(value, complex) and kind is not complex:
             if value.imag:
                 raise RuntimeError(
-                    f"value cannot be converted to type {kind.__name__} without overflow: {value} is complex; take .real"
+                    f"value cannot be converted to type {kind.__name__} without overflow: {value} is "
+                    "complex; take .real"
                 )
             value = value.real
         return kind(value)

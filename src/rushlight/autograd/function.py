@@ -39,7 +39,8 @@ class FunctionCtx(_FunctionNode):
         for x in tensors:
             if x is not None and not isinstance(x, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument is of type {type(x).__name__}; keep it as "
+                    "save_for_backward can only save variables, but argument is of type "
+                    f"{type(x).__name__}; keep it as "
                     "an attribute, as in ctx.size = ..."
                 )
         self.saved = tensors
@@ -81,7 +82,8 @@ class FunctionCtx(_FunctionNode):
             if x._version != version:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{self.name()} saved a tensor of shape {list(x.shape)}, which is at version {x._version}; expected "
+                    f"{self.name()} saved a tensor of shape {list(x.shape)}, which is at version "
+                    f"{x._version}; expected "
                     f"version {version} instead"
                 )
             if index is not None:
@@ -126,7 +128,8 @@ class FunctionCtx(_FunctionNode):
             answer = answer[:wanted]
         if len(answer) != wanted:
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {wanted}, got {len(answer)}): "
+                f"function {self.name()} returned an incorrect number of gradients (expected "
+                f"{wanted}, got {len(answer)}): "
                 "backward gives one for each argument of forward, None for those that are no tensors"
             )
         gradients = []
@@ -246,7 +249,8 @@ class Function(metaclass=_FunctionType):
             if id(x) not in kept:
                 raise RuntimeError(
                     "Some elements marked as dirty during the forward method were not returned as output. The inputs "
-                    f"that are modified inplace must all be outputs of the Function: return them from {cls.__name__}.forward"
+                    "that are modified inplace must all be outputs of the Function: return them from "
+                    f"{cls.__name__}.forward"
                 )
             if recording:
                 check_writable(x, True)

@@ -122,7 +122,8 @@ def gradcheck(
     checked = [i for i, x in enumerate(inputs) if getattr(x, "requires_grad", False)]
     if not checked:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them "
+            "have requires_grad=True."
         )
     outputs = _outputs(func, inputs)
     for i in checked:
@@ -136,7 +137,8 @@ def gradcheck(
                 place = tuple(int(k) for k in np.argwhere(~close)[0])
                 raise GradcheckError(
                     f"Jacobian mismatch for output {j} with respect to input {i}: the derivative of element "
-                    f"{list(place[1:])} of the output by element {place[0]} of the input is {found[place]:.6g} by backward, "
+                    f"{list(place[1:])} of the output by element {place[0]} of the input is "
+                    f"{found[place]:.6g} by backward, "
                     f"but {expected[place]:.6g} by finite differences\nnumerical:\n{expected}\nanalytical:\n{found}"
                 )
     return True

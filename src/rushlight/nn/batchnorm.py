@@ -76,7 +76,8 @@ class _BatchNorm(Module):
         if input.dim() not in self.dims:
             wanted = " or ".join(f"{d}D" for d in self.dims)
             raise ValueError(
-                f"expected {wanted} input (got {input.dim()}D input): {type(self).__name__} of {self.num_features} channels"
+                f"expected {wanted} input (got {input.dim()}D input): {type(self).__name__} of "
+                f"{self.num_features} channels"
             )
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,4 +1,3 @@
 """PyTorch's place for the layers: everything that ``nn`` has."""
 
 from . import *  # noqa: F403
-from . import module

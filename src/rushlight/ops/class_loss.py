@@ -37,7 +37,8 @@ def _check_classes(
                 else "; for one-hot labels pass target.argmax(1)"
             )
         raise RuntimeError(
-            f"{name}: scores of shape {list(x.shape)} need labels of shape {[*x.shape[:1], *x.shape[2:]]}, but they have "
+            f"{name}: scores of shape {list(x.shape)} need labels of shape "
+            f"{[*x.shape[:1], *x.shape[2:]]}, but they have "
             f"{list(y.shape)} (0D or 1D target tensor expected, multi-target not supported){cure}"
         )
     if y.dtype not in (np.int64, np.uint8):
@@ -64,7 +65,8 @@ def _check_labels(name: str, target: np.ndarray, classes: int, ignore_index: int
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         label = int(target[place])
         raise IndexError(
-            f"Target {label} is out of bounds. {name}: the label at {list(place)} is {label}, but there are classes 0 to "
+            f"Target {label} is out of bounds. {name}: the label at {list(place)} is {label}, but "
+            "there are classes 0 to "
             f"{classes - 1}; check the labels, or the number of the model's outputs"
         )
 
@@ -439,7 +441,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if target._array.shape == input._array.shape and input._array.ndim > 1:
         raise RuntimeError(
-            f"Expected floating point type for target with class probabilities, got {target.dtype.legacy}: these labels "
+            "Expected floating point type for target with class probabilities, got "
+            f"{target.dtype.legacy}: these labels "
             "look one-hot; pass target.argmax(1), or target.float() as probabilities"
         )
     if input._array.ndim == 1:

@@ -658,7 +658,7 @@ def _conv_function(n: int) -> None:
         )
 
     transposed.__name__ = transposed.__qualname__ = f"conv_transpose{n}d"
-    transposed.__doc__ = f"""Transposed convolution over {n} spatial dimension{"s" if n > 1 else ""}: the gradient of `conv{n}d` as a layer.
+    transposed.__doc__ = f"""The gradient of `conv{n}d`, forward: transposed convolution over ``({size})``.
 
     Args:
         input: ``(N, C, {size})``, or without ``N``.

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of
-from .smooth import logsigmoid
 from .family import broadcast
 from .reduction import check_tensors, legacy_reduction, reduced
+from .smooth import logsigmoid
 
 
 def _values(name: str, input: Tensor, target: Tensor) -> None:
@@ -25,7 +25,8 @@ def _values(name: str, input: Tensor, target: Tensor) -> None:
         )
     if input._array.shape != target._array.shape:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             UserWarning,
             stacklevel=4,
@@ -184,7 +185,8 @@ def _binary_cross_entropy(input: Tensor, target: Tensor) -> Spec:
     """`binary_cross_entropy` of every element."""
     if input._array.dtype != target._array.dtype:
         raise RuntimeError(
-            f"Found dtype {target.dtype.legacy} but expected {input.dtype.legacy}: convert the target with .to({input.dtype})"
+            f"Found dtype {target.dtype.legacy} but expected {input.dtype.legacy}: convert the target "
+            f"with .to({input.dtype})"
         )
     x = values_of(input) if input.is_cpu else None
     if x is not None and x.size and not (x.min() >= 0 and x.max() <= 1):

@@ -163,14 +163,16 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
                 f"bernoulli_: probabilities of shape {list(p.shape)} do not broadcast to {list(self.shape)}"
             )
         each = np.broadcast_to(values_of(p), self._array.shape)
-        run = lambda engine, array, order: streams.bernoulli_each(
-            engine, array, each, in_memory_order=order
-        )  # noqa: E731
+
+        def run(engine: Any, array: Any, order: bool) -> None:
+            streams.bernoulli_each(engine, array, each, in_memory_order=order)
+
     else:
         p = _number("bernoulli_", "p", p)
-        run = lambda engine, array, order: streams.bernoulli(
-            engine, array, p, in_memory_order=order
-        )  # noqa: E731
+
+        def run(engine: Any, array: Any, order: bool) -> None:
+            streams.bernoulli(engine, array, p, in_memory_order=order)
+
     return _filled_in_place(self, generator, run)
 
 
@@ -345,9 +347,7 @@ def randperm(
         raise RuntimeError(f"n must be non-negative, got {n}")
     if devices.resolve(device) is not devices.CPU:
         return new_leaf(np.empty, (n,), dtype, device, False)
-    array = streams.permutation(engine_of(generator), n).astype(
-        as_dtype(dtype).numpy, copy=False
-    )
+    array = streams.permutation(engine_of(generator), n).astype(as_dtype(dtype).numpy, copy=False)
     made = placed_array(array, device, requires_grad)
     return made if out is None else write_out(out, made)
 

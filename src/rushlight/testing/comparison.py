@@ -134,7 +134,8 @@ def _compare_tensors(a, b, where, rtol, atol, equal_nan, check_dtype, check_devi
     worst_relative = _place(np.where(close, -1, np.nan_to_num(relative, nan=np.inf)))
     count = int((~close).sum())
     raise AssertionError(
-        f"Tensor-likes are not close!{at}\n\nMismatched elements: {count} / {close.size} ({100 * count / close.size:.1f}%)\n"
+        f"Tensor-likes are not close!{at}\n\nMismatched elements: {count} / {close.size} "
+        f"({100 * count / close.size:.1f}%)\n"
         f"Greatest absolute difference: {difference[worst]} at index {worst} (up to {atol} allowed)\n"
         f"Greatest relative difference: {relative[worst_relative]} at index {worst_relative} (up to {rtol} allowed)"
     )
