@@ -10,7 +10,7 @@ import numpy as np
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor, values_of
 from .family import broadcast
-from .reduction import check_tensors, legacy_reduction, reduced
+from .reduction import check_tensors, legacy_reduction, reduced, weighted
 from .smooth import logsigmoid
 
 
@@ -58,11 +58,7 @@ def mse_loss(
     _values("mse_loss", input, target)
     difference = input - target
     loss = difference * difference
-    if weight is not None:
-        loss = loss * weight
-        if reduction == "mean":
-            return loss.sum() / weight.expand(loss._array.shape).sum()
-    return reduced(loss, reduction)
+    return weighted(loss, weight, reduction)
 
 
 @exported("nn.functional")
@@ -88,11 +84,7 @@ def l1_loss(
         reduction = legacy_reduction(size_average, reduce)
     _values("l1_loss", input, target)
     loss = (input - target).abs()
-    if weight is not None:
-        loss = loss * weight
-        if reduction == "mean":
-            return loss.sum() / weight.expand(loss._array.shape).sum()
-    return reduced(loss, reduction)
+    return weighted(loss, weight, reduction)
 
 
 @exported("nn.functional")
@@ -140,11 +132,7 @@ def huber_loss(
     _values("huber_loss", input, target)
     d = (input - target).abs()
     loss = (d * d * 0.5).where(d < delta, (d - 0.5 * delta) * delta)
-    if weight is not None:
-        loss = loss * weight
-        if reduction == "mean":
-            return loss.sum() / weight.expand(loss._array.shape).sum()
-    return reduced(loss, reduction)
+    return weighted(loss, weight, reduction)
 
 
 @exported("nn.functional")

@@ -47,3 +47,13 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
 def reduced(loss: Tensor, reduction: str) -> Tensor:
     check_reduction(reduction)
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """`reduced`, where each element counts as much as ``weight`` says; also in the mean."""
+    if weight is None:
+        return reduced(loss, reduction)
+    loss = loss * weight
+    if reduction == "mean":
+        return loss.sum() / weight.expand(loss._array.shape).sum()
+    return reduced(loss, reduction)
