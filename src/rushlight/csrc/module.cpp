@@ -3,6 +3,8 @@
 #include "registry.h"
 
 NB_MODULE(_native, m) {
+    // A random engine that a module still holds when the interpreter ends is no leak to tell users of.
+    nanobind::set_leak_warnings(false);
     m.doc() = "Rushlight's CPU kernels: NumPy buffers in, NumPy buffers out.";
     rushlight::import_numpy();
     for (auto *part = rushlight::Registrar::head; part; part = part->next) {

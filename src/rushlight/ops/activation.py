@@ -16,6 +16,7 @@ from .choice import where
 from .family import (
     COMPACT,
     Elementwise,
+    calling_module,
     computed_wide,
     constant,
     declared,
@@ -27,7 +28,6 @@ from .family import (
     unary,
 )
 
-_HERE = __name__
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)
 # Klambauer et al. 2017, "Self-normalizing neural networks".
@@ -62,7 +62,7 @@ def activation(
 
     doc = f"`{name.strip('_')}` with its settings."
     op = Elementwise(
-        declared(name, doc, rule, _HERE), (), promote=None if whole else "float",
+        declared(name, doc, rule, calling_module()), (), promote=None if whole else "float",
         checks="always" if whole else "failure", inplace=True, node_name=node_name,
     )  # fmt: skip
     op.checks_of_operands = (no_complex, *check) if whole else (floating_only,)
@@ -133,12 +133,11 @@ def _relu_gradient_kernel(g, out, a, b):
 
 _relu_gradient = gradient(
     "_relu_gradient", _relu_gradient_kernel, lambda g, out, a, b: where(out <= 0, 0.0, g), "relu_backward",
-    module=_HERE,
 )  # fmt: skip
 _relu = unary(
     "relu", _relu_kernel, "The larger of each element and 0.", vjp=lambda g, out: _relu_gradient(g, out),
     oracle=lambda x: (x + np.abs(x)) / 2, promote=None, check=(_no_bools, no_complex),
-    example="[-1.0, 2.0] -> [0., 2.]", module=_HERE,
+    example="[-1.0, 2.0] -> [0., 2.]",
 )  # fmt: skip
 fast_unary(_relu, "relu", COMPACT)
 
@@ -171,7 +170,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 _leaky_relu_gradient = gradient(
     "_leaky_relu_gradient", lambda g, x, a, b: np.where(x > 0, g, g * a),
-    lambda g, x, a, b: where(x > 0, g, g * a), "leaky_relu_backward", values=(0.2, 0.0), module=_HERE,
+    lambda g, x, a, b: where(x > 0, g, g * a), "leaky_relu_backward", values=(0.2, 0.0),
 )  # fmt: skip
 _leaky_relu = activation(
     "_leaky_relu", lambda x, a, b: np.where(x > 0, x, x * a), _leaky_relu_gradient,
@@ -245,7 +244,7 @@ def _inside(low: float, high: float) -> tuple[float, float]:
 _hardtanh_gradient = gradient(
     "_hardtanh_gradient", lambda g, x, low, high: np.where((x <= low) | (x >= high), constant(0, g.dtype), g),
     lambda g, x, low, high: where((x <= low) | (x >= high), 0.0, g), "clamp_backward", settings=_inside,
-    values=(-0.7, 0.9), module=_HERE,
+    values=(-0.7, 0.9),
 )  # fmt: skip
 
 
@@ -322,7 +321,6 @@ def threshold_(input: Tensor, threshold_value: float, value: float) -> Tensor:
 _hardsigmoid_gradient = gradient(
     "_hardsigmoid_gradient", lambda g, x, a, b: (g * np.where((x > -3) & (x < 3), 1 / 6, 0)).astype(g.dtype),
     lambda g, x, a, b: where((x > -3) & (x < 3), g / 6, 0.0), "hardsigmoid_backward", domain=(-4.0, 4.0),
-    module=_HERE,
 )  # fmt: skip
 _hardsigmoid = activation(
     "_hardsigmoid", lambda x, a, b: np.minimum(np.maximum(x + 3, 0), 6) / 6, _hardsigmoid_gradient,
@@ -348,7 +346,7 @@ _hardswish_gradient = gradient(
     "_hardswish_gradient",
     lambda g, x, a, b: (g * np.where(x <= -3, 0, np.where(x < 3, x / 3 + 0.5, 1))).astype(g.dtype),
     lambda g, x, a, b: g * where(x <= -3, 0.0, where(x < 3, x / 3 + 0.5, 1.0)), "hardswish_backward",
-    domain=(-4.0, 4.0), module=_HERE,
+    domain=(-4.0, 4.0),
 )  # fmt: skip
 _hardswish = activation(
     "_hardswish", lambda x, a, b: x * np.minimum(np.maximum(x + 3, 0), 6) / 6, _hardswish_gradient,

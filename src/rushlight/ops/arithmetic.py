@@ -25,9 +25,6 @@ from .family import (
     zero,
 )
 
-_HERE = __name__
-
-
 # ---- sums and differences ---------------------------------------------------------------------------
 
 
@@ -42,19 +39,19 @@ def _no_bools(name: str, *operands: Any) -> None:
 
 _add = binary(
     "_add", np.add, "``input + other``.", vjp=(lambda g: g, lambda g: g), places=(),
-    oracle=lambda x, y: -(-x - y), node_name="AddBackward0", module=_HERE,
+    oracle=lambda x, y: -(-x - y), node_name="AddBackward0",
 )  # fmt: skip
 fast_binary(_add, "add")
 
 _sub = binary(
     "_sub", np.subtract, "``input - other``.", vjp=(lambda g: g, lambda g: -g), places=(),
-    oracle=lambda x, y: x + -y, check=_no_bools, node_name="SubBackward0", module=_HERE,
+    oracle=lambda x, y: x + -y, check=_no_bools, node_name="SubBackward0",
 )  # fmt: skip
 fast_binary(_sub, "sub")
 
 _rsub = binary(
     "_rsub", lambda x, y: np.subtract(y, x), "``other - input``.", vjp=(lambda g: -g, lambda g: g), places=(),
-    oracle=lambda x, y: y + -x, check=_no_bools, inplace=False, node_name="RsubBackward1", module=_HERE,
+    oracle=lambda x, y: y + -x, check=_no_bools, inplace=False, node_name="RsubBackward1",
 )  # fmt: skip
 fast_binary(_rsub, "rsub")
 
@@ -208,20 +205,20 @@ mul = binary(
     "mul", np.multiply, "``input * other``.", names=("multiply",),
     vjp=(lambda g, other: g * conj(other), lambda g, input: g * conj(input)),
     oracle=lambda x, y: ((x + y) ** 2 - (x - y) ** 2) / 4,
-    example="[1.0, 2.0], 3 -> [3., 6.]", module=_HERE,
+    example="[1.0, 2.0], 3 -> [3., 6.]",
 )  # fmt: skip
 fast_binary(mul, "mul")
 
 _div = binary(
     "_div", np.true_divide, "``input / other``.", promote="float", places=(), domain=(0.5, 2.0),
     vjp=(lambda g, other: g / conj(other), lambda g, input, other: -(g * conj(input / other)) / conj(other)),
-    oracle=lambda x, y: x * y**-1.0, node_name="DivBackward0", module=_HERE,
+    oracle=lambda x, y: x * y**-1.0, node_name="DivBackward0",
 )  # fmt: skip
 fast_binary(_div, "div")
 
 _rdiv = binary(
     "_rdiv", lambda x, y: np.true_divide(y, x), "``other / input``.", promote="float", places=(),
-    domain=(0.5, 2.0), inplace=False, node_name="DivBackward0", module=_HERE,
+    domain=(0.5, 2.0), inplace=False, node_name="DivBackward0",
     vjp=(lambda g, input, other: -(g * conj(other / input)) / conj(input), lambda g, input: g / conj(input)),
     oracle=lambda x, y: y * x**-1.0,
 )  # fmt: skip
@@ -264,19 +261,16 @@ def _fmod(x, y):
 floor_divide = binary(
     "floor_divide", _floor_divide, "``input / other`` rounded down.\n\n    No gradient flows through it.",
     oracle=lambda x, y: np.floor(x / y), example="[7, -7], 2 -> [ 3, -4]", domain=(0.5, 2.0), check=_REAL,
-    module=_HERE,
 )  # fmt: skip
 
 _div_floor = binary(
     "_div_floor", _floor_divide, "``input / other`` rounded down.", vjp=(zero, zero), places=(),
     oracle=lambda x, y: np.floor(x / y), domain=(0.5, 2.0), check=_REAL, node_name="DivBackward1",
-    module=_HERE,
 )  # fmt: skip
 
 _div_trunc = binary(
     "_div_trunc", _trunc_divide, "``input / other`` rounded towards zero.", vjp=(zero, zero), places=(),
     oracle=lambda x, y: np.trunc(x / y), domain=(0.5, 2.0), check=_REAL, node_name="DivBackward1",
-    module=_HERE,
 )  # fmt: skip
 
 _ROUNDINGS = {None: _div, "floor": _div_floor, "trunc": _div_trunc}
@@ -340,7 +334,6 @@ remainder = binary(
     "What is left of ``input`` when divided by ``other``, with the sign of ``other``, as Python's ``%``.",
     vjp=(lambda g: g, lambda g, input, other: -g * _div_floor(input, other)),
     oracle=lambda x, y: x - y * np.floor(x / y), example="[7, -7], 4 -> [3, 1]", domain=(0.5, 2.0), check=_REAL,
-    module=_HERE,
 )  # fmt: skip
 
 fmod = binary(
@@ -348,7 +341,6 @@ fmod = binary(
     "What is left of ``input`` when divided by ``other``, with the sign of ``input``, as C's ``fmod``.",
     vjp=(lambda g: g, lambda g, input, other: -g * _div_trunc(input, other)),
     oracle=lambda x, y: x - y * np.trunc(x / y), example="[7, -7], 4 -> [ 3, -3]", domain=(0.5, 2.0), check=_REAL,
-    module=_HERE,
 )  # fmt: skip
 
 
@@ -365,7 +357,7 @@ def _negatable(name: str, input: Tensor) -> None:
 
 neg = unary(
     "neg", np.negative, "``-input``.", vjp=lambda g: -g, oracle=lambda x: 0.0 - x, promote=None,
-    check=_negatable, names=("negative",), example="[1.0, -2.0] -> [-1.,  2.]", module=_HERE,
+    check=_negatable, names=("negative",), example="[1.0, -2.0] -> [-1.,  2.]",
 )  # fmt: skip
 
 

@@ -14,9 +14,6 @@ from ..primitive import Spec, call, exported, fit_number, like, primitive, rejec
 from ..tensor import Tensor, wrap
 from .family import binary, broadcast, constant, gradient, no_bool, no_complex, refuse, write_out
 
-_HERE = __name__
-
-
 # ---- where ------------------------------------------------------------------------------------------
 
 
@@ -178,14 +175,14 @@ maximum = binary(
     "maximum", np.maximum, "The larger of two elements; NaN if one of them is.",
     vjp=(_of_larger, lambda g, input, other: _of_larger(g, other, input)),
     oracle=lambda x, y: (x + y + abs(x - y)) / 2, check=_no_complex, inplace=False,
-    example="[1.0, 5.0], [3.0, 2.0] -> [3., 5.]", module=_HERE,
+    example="[1.0, 5.0], [3.0, 2.0] -> [3., 5.]",
 )  # fmt: skip
 
 minimum = binary(
     "minimum", np.minimum, "The smaller of two elements; NaN if one of them is.",
     vjp=(_of_smaller, lambda g, input, other: _of_smaller(g, other, input)),
     oracle=lambda x, y: (x + y - abs(x - y)) / 2, check=_no_complex, inplace=False,
-    example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]", module=_HERE,
+    example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]",
 )  # fmt: skip
 
 fmax = binary(
@@ -195,7 +192,7 @@ fmax = binary(
         lambda g, input, other: where((input >= other) | (other != other), 0.0, g),
     ),
     oracle=lambda x, y: (x + y + abs(x - y)) / 2, check=_no_complex, inplace=False,
-    example="[1.0, 5.0], [3.0, 2.0] -> [3., 5.]", module=_HERE,
+    example="[1.0, 5.0], [3.0, 2.0] -> [3., 5.]",
 )  # fmt: skip
 
 fmin = binary(
@@ -205,7 +202,7 @@ fmin = binary(
         lambda g, input, other: where((input <= other) | (other != other), 0.0, g),
     ),
     oracle=lambda x, y: (x + y - abs(x - y)) / 2, check=_no_complex, inplace=False,
-    example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]", module=_HERE,
+    example="[1.0, 5.0], [3.0, 2.0] -> [1., 2.]",
 )  # fmt: skip
 
 
@@ -218,7 +215,7 @@ for _function in (maximum, minimum, fmax, fmin):
 _clamp_gradient = gradient(
     "_clamp_gradient", lambda g, x, low, high: np.where((x >= low) & (x <= high), g, g.dtype.type(0)),
     lambda g, x, low, high: where((x >= low) & (x <= high), g, 0.0),
-    "clamp_backward", values=(-0.7, 0.9), module=_HERE,
+    "clamp_backward", values=(-0.7, 0.9),
 )  # fmt: skip
 
 

@@ -12,8 +12,6 @@ from ..primitive import exported
 from ..tensor import Tensor, values_of, wrap
 from .family import binary, broadcast, integral_only, no_bool, no_complex, reflected, refuse, unary
 
-_HERE = __name__
-
 
 def _comparison(
     name: str, kernel: Any, what: str, example: str, names: tuple[str, ...] = ()
@@ -21,7 +19,7 @@ def _comparison(
     return binary(
         name, kernel, f"Where ``input {what} other``, as bools.", dtype=dtypes.bool_, names=names,
         check=() if what in ("==", "!=") else no_complex, example=f"[1, 2, 3], 2 -> {example}",
-        oracle=lambda x, y: kernel(np.broadcast_arrays(x, y)[0] - y, 0), module=_HERE,
+        oracle=lambda x, y: kernel(np.broadcast_arrays(x, y)[0] - y, 0),
     )  # fmt: skip
 
 
@@ -47,19 +45,19 @@ Tensor.__ge__ = ge.op.as_operator()
 
 logical_and = binary(
     "logical_and", np.logical_and, "Where both elements are true.", dtype=dtypes.bool_,
-    oracle=lambda x, y: x * y != 0, example="[True, True], [True, False] -> [ True, False]", module=_HERE,
+    oracle=lambda x, y: x * y != 0, example="[True, True], [True, False] -> [ True, False]",
 )  # fmt: skip
 logical_or = binary(
     "logical_or", np.logical_or, "Where at least one element is true.", dtype=dtypes.bool_,
-    oracle=lambda x, y: abs(x) + abs(y) != 0, example="[True, False], [False, False] -> [ True, False]", module=_HERE,
+    oracle=lambda x, y: abs(x) + abs(y) != 0, example="[True, False], [False, False] -> [ True, False]",
 )  # fmt: skip
 logical_xor = binary(
     "logical_xor", np.logical_xor, "Where exactly one element is true.", dtype=dtypes.bool_,
-    oracle=lambda x, y: (x != 0) != (y != 0), example="[True, False], [True, True] -> [False,  True]", module=_HERE,
+    oracle=lambda x, y: (x != 0) != (y != 0), example="[True, False], [True, True] -> [False,  True]",
 )  # fmt: skip
 logical_not = unary(
     "logical_not", np.logical_not, "Where an element is not true.", promote=None, dtype=lambda d: dtypes.bool_,
-    oracle=lambda x: x == 0, example="[True, False] -> [False,  True]", module=_HERE,
+    oracle=lambda x: x == 0, example="[True, False] -> [False,  True]",
 )  # fmt: skip
 
 
@@ -83,7 +81,7 @@ def _bits(
 ) -> Any:
     return binary(
         name, kernel, what, check=check, example=example, of=dtypes.int64,
-        domain=(0, 12), module=_HERE,
+        domain=(0, 12),
         oracle=np.vectorize(oracle, otypes=[np.int64]),
     )  # fmt: skip
 
@@ -111,7 +109,7 @@ bitwise_right_shift = _bits(
 bitwise_not = unary(
     "bitwise_not", np.invert, "Every bit turned over; for bools ``logical_not``.", promote=None,
     check=integral_only, oracle=lambda x: -x - 1, of=dtypes.int64, domain=(-9, 9),
-    example="[0, 5] -> [-1, -6]", module=_HERE,
+    example="[0, 5] -> [-1, -6]",
 )  # fmt: skip
 
 
@@ -150,7 +148,7 @@ def _real_infinite(name: str, input: Tensor) -> None:
 def _question(name: str, kernel: Any, what: str, oracle: Any, example: str, check: Any = ()) -> Any:
     return unary(
         name, kernel, what, check=check, promote=None, dtype=lambda d: dtypes.bool_, oracle=oracle, inplace=False,
-        example=f'[1.0, float("inf"), float("nan")] -> {example}', module=_HERE,
+        example=f'[1.0, float("inf"), float("nan")] -> {example}',
     )  # fmt: skip
 
 

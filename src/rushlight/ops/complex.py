@@ -13,7 +13,6 @@ from .choice import where
 from .family import broadcast, unary, write_out, zero
 from .pointwise import cos, sin
 
-_HERE = __name__
 _I = 1j
 
 
@@ -93,7 +92,7 @@ Tensor.imag = property(imag)
 
 _conj = unary(
     "_conj", np.conjugate, "The complex conjugate of each element.", vjp=lambda g: g.conj(), oracle=lambda x: x + 0,
-    promote=None, places=(), inplace=False, node_name="ConjBackward0", module=_HERE,
+    promote=None, places=(), inplace=False, node_name="ConjBackward0",
 )  # fmt: skip
 
 
@@ -174,7 +173,7 @@ def _angle_vjp(g, input):
 angle = unary(
     "angle", _angle, "The angle of each complex number in radians; of a real one 0, or pi where it is negative.",
     vjp=_angle_vjp, oracle=lambda x: np.pi * (x < 0), inplace=False, dtype=lambda d: d.to_real(),
-    example="[1.0, -2.0] -> [0.0000, 3.1416]", module=_HERE,
+    example="[1.0, -2.0] -> [0.0000, 3.1416]",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ kernel of its own.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType
@@ -252,6 +253,11 @@ def declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
     return function
 
 
+def calling_module() -> str:
+    """The module that called a short form: an op is at home where it is declared."""
+    return sys._getframe(2).f_globals["__name__"]
+
+
 def documented(
     name: str, places: Sequence[str], what: str, arguments: str, returns: str, example: str
 ) -> str:
@@ -294,7 +300,6 @@ def unary(
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
-    module: str = "rushlight.ops.pointwise",
     **options: Any,
 ) -> Callable:
     """Declares an op on each element of one tensor.
@@ -329,7 +334,7 @@ def unary(
         "The shape of ``input``.", example,
     )  # fmt: skip
     op = Elementwise(
-        declared(name, doc, rule, module),
+        declared(name, doc, rule, calling_module()),
         (),
         promote=promote,
         inplace=inplace,
@@ -372,7 +377,6 @@ def binary(
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
-    module: str = "rushlight.ops.pointwise",
     **options: Any,
 ) -> Callable:
     """Declares an op on pairs of elements of two tensors that broadcast, or of a tensor and a number.
@@ -397,7 +401,7 @@ def binary(
         "The shape to which both broadcast.", example,
     )  # fmt: skip
     op = Elementwise(
-        declared(name, doc, rule, module),
+        declared(name, doc, rule, calling_module()),
         (),
         promote=promote,
         inplace=inplace,
@@ -550,7 +554,6 @@ def gradient(
     settings: Callable = lambda alpha, beta: (alpha, beta),
     values: tuple[float, float] = (0.0, 0.0),
     domain: tuple[float, float] = (-2.0, 2.0),
-    module: str = "rushlight.ops.pointwise",
 ) -> Callable:
     """Declares the gradient of an op of one tensor as an op of its own, ``f(g, saved, alpha, beta)``.
 
@@ -571,7 +574,9 @@ def gradient(
         return Spec(grad._array.shape, grad.dtype)
 
     op = Primitive(
-        declared(name, "The gradient of an op of one tensor.", rule, module), (), checks="failure"
+        declared(name, "The gradient of an op of one tensor.", rule, calling_module()),
+        (),
+        checks="failure",
     )
     plain_kernel(op.function, computed_wide(kernel))
     if opcode is not None:

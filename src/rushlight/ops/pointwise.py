@@ -28,7 +28,6 @@ from .family import (
     zero,
 )
 
-_HERE = __name__
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
 
 
@@ -36,40 +35,40 @@ _LN2, _LN10 = math.log(2.0), math.log(10.0)
 
 exp = unary(
     "exp", np.exp, "``e`` to the power of each element.", vjp=lambda g, out: g * conj(out), oracle=math.exp,
-    example="[0.0, 1.0] -> [1.0000, 2.7183]", module=_HERE,
+    example="[0.0, 1.0] -> [1.0000, 2.7183]",
 )  # fmt: skip
 fast_unary(exp, "exp")
 
 exp2 = unary(
     "exp2", np.exp2, "2 to the power of each element.", vjp=lambda g, out: g * conj(out) * _LN2,
-    oracle=lambda x: np.power(2.0, x), example="[0.0, 3.0] -> [1., 8.]", module=_HERE,
+    oracle=lambda x: np.power(2.0, x), example="[0.0, 3.0] -> [1., 8.]",
 )  # fmt: skip
 
 expm1 = unary(
     "expm1", np.expm1, "``exp(input) - 1``, exact also near 0.", vjp=lambda g, out: g * conj(out + 1),
-    oracle=math.expm1, example="[0.0, 1.0] -> [0.0000, 1.7183]", module=_HERE,
+    oracle=math.expm1, example="[0.0, 1.0] -> [0.0000, 1.7183]",
 )  # fmt: skip
 fast_unary(expm1, "expm1")
 
 log = unary(
     "log", np.log, "The natural logarithm; NaN for negative elements.", vjp=lambda g, input: g / conj(input),
-    oracle=math.log, domain=(0.1, 4.0), example="[1.0, 10.0] -> [0.0000, 2.3026]", module=_HERE,
+    oracle=math.log, domain=(0.1, 4.0), example="[1.0, 10.0] -> [0.0000, 2.3026]",
 )  # fmt: skip
 fast_unary(log, "log")
 
 log2 = unary(
     "log2", np.log2, "The logarithm to base 2.", vjp=lambda g, input: g / conj(input * _LN2),
-    oracle=math.log2, domain=(0.1, 4.0), example="[1.0, 8.0] -> [0., 3.]", module=_HERE,
+    oracle=math.log2, domain=(0.1, 4.0), example="[1.0, 8.0] -> [0., 3.]",
 )  # fmt: skip
 
 log10 = unary(
     "log10", np.log10, "The logarithm to base 10.", vjp=lambda g, input: g / conj(input * _LN10),
-    oracle=math.log10, domain=(0.1, 4.0), example="[1.0, 20.0] -> [0.0000, 1.3010]", module=_HERE,
+    oracle=math.log10, domain=(0.1, 4.0), example="[1.0, 20.0] -> [0.0000, 1.3010]",
 )  # fmt: skip
 
 log1p = unary(
     "log1p", np.log1p, "``log(1 + input)``, exact also near 0.", vjp=lambda g, input: g / conj(input + 1),
-    oracle=math.log1p, domain=(-0.9, 4.0), example="[0.0, 1.0] -> [0.0000, 0.6931]", module=_HERE,
+    oracle=math.log1p, domain=(-0.9, 4.0), example="[0.0, 1.0] -> [0.0000, 0.6931]",
 )  # fmt: skip
 fast_unary(log1p, "log1p")
 
@@ -78,28 +77,28 @@ fast_unary(log1p, "log1p")
 
 _sqrt_gradient = gradient(
     "_sqrt_gradient", lambda g, out, a, b: g / (2 * out), lambda g, out, a, b: g / (2 * conj(out)),
-    "sqrt_backward", domain=(0.5, 2.0), module=_HERE,
+    "sqrt_backward", domain=(0.5, 2.0),
 )  # fmt: skip
 sqrt = unary(
     "sqrt", np.sqrt, "The square root; NaN for negative elements.", vjp=lambda g, out: _sqrt_gradient(g, out),
-    oracle=math.sqrt, domain=(0.1, 4.0), example="[4.0, 9.0] -> [2., 3.]", module=_HERE,
+    oracle=math.sqrt, domain=(0.1, 4.0), example="[4.0, 9.0] -> [2., 3.]",
 )  # fmt: skip
 fast_unary(sqrt, "sqrt")
 
 _rsqrt_gradient = gradient(
     "_rsqrt_gradient", lambda g, out, a, b: g * out**3 * -0.5, lambda g, out, a, b: g * conj(out) ** 3 * -0.5,
-    "rsqrt_backward", domain=(0.5, 2.0), module=_HERE,
+    "rsqrt_backward", domain=(0.5, 2.0),
 )  # fmt: skip
 rsqrt = unary(
     "rsqrt", computed_wide(lambda x: 1 / np.sqrt(x)), "``1 / sqrt(input)``.",
     vjp=lambda g, out: _rsqrt_gradient(g, out), oracle=lambda x: x**-0.5, domain=(0.1, 4.0),
-    example="[4.0, 0.25] -> [0.5000, 2.0000]", module=_HERE,
+    example="[4.0, 0.25] -> [0.5000, 2.0000]",
 )  # fmt: skip
 fast_unary(rsqrt, "rsqrt", COMPACT)
 
 reciprocal = unary(
     "reciprocal", np.reciprocal, "``1 / input``.", vjp=lambda g, out: -g * conj(out * out),
-    oracle=lambda x: x**-1.0, domain=(0.5, 2.0), example="[4.0, 0.5] -> [0.2500, 2.0000]", module=_HERE,
+    oracle=lambda x: x**-1.0, domain=(0.5, 2.0), example="[4.0, 0.5] -> [0.2500, 2.0000]",
 )  # fmt: skip
 fast_unary(reciprocal, "reciprocal")
 
@@ -110,12 +109,11 @@ def _square(x):
 
 _square_gradient = gradient(
     "_square_gradient", lambda g, x, a, b: g * (2 * x), lambda g, x, a, b: g * (2 * conj(x)), "square_backward",
-    module=_HERE,
 )  # fmt: skip
 square = unary(
     "square", _square, "``input * input``.", vjp=lambda g, input: _square_gradient(g, input),
     oracle=lambda x: x**2.0, promote=None, dtype=lambda d: dtypes.int64 if d is dtypes.bool_ else d,
-    example="[3.0, -2.0] -> [9., 4.]", module=_HERE,
+    example="[3.0, -2.0] -> [9., 4.]",
 )  # fmt: skip
 fast_unary(square, "square")
 
@@ -160,13 +158,12 @@ def _real_sign(x):
 sign = unary(
     "sign", _real_sign, "1 for positive elements, -1 for negative ones, 0 for the rest.", vjp=lambda g: zero(g),
     oracle=lambda x: (x > 0) * 1.0 - (x < 0), promote=None, check=_sign_checks,
-    example="[3.0, -2.0, 0.0] -> [ 1., -1.,  0.]", module=_HERE,
+    example="[3.0, -2.0, 0.0] -> [ 1., -1.,  0.]",
 )  # fmt: skip
 
 sgn = unary(
     "sgn", _sgn, "`sign`; of a complex number the number of size 1 in its direction.", vjp=_sgn_vjp,
     oracle=lambda x: (x > 0) * 1.0 - (x < 0), promote=None, example="[3.0, -2.0, 0.0] -> [ 1., -1.,  0.]",
-    module=_HERE,
 )  # fmt: skip
 
 _abs_gradient = gradient(
@@ -174,13 +171,12 @@ _abs_gradient = gradient(
     lambda g, x, a, b: g * _sgn(x),
     lambda g, x, a, b: g * sgn(x),
     "abs_backward",
-    module=_HERE,
 )
 abs = unary(
     "abs", np.absolute, "The size of each element: ``-input`` where it is negative.",
     vjp=lambda g, input: _abs_gradient(g, input), oracle=math.fabs, promote=None, names=("absolute",),
     dtype=lambda d: d.to_real(), check=no_bool,
-    example="[3.0, -2.0] -> [3., 2.]", module=_HERE,
+    example="[3.0, -2.0] -> [3., 2.]",
 )  # fmt: skip
 fast_unary(abs, "abs")
 refuse(abs, "b")
@@ -198,7 +194,7 @@ def abs_(input: Tensor) -> Tensor:
 copysign = binary(
     "copysign", np.copysign, "The size of ``input`` with the sign of ``other``.", promote="float",
     vjp=(lambda g, input, other: g * where(input == 0, 0.0, copysign(input, other) / input), lambda g: zero(g)),
-    oracle=math.copysign, check=no_complex, example="[3.0, -2.0], [-1.0, 1.0] -> [-3.,  2.]", module=_HERE,
+    oracle=math.copysign, check=no_complex, example="[3.0, -2.0], [-1.0, 1.0] -> [-3.,  2.]",
 )  # fmt: skip
 
 
@@ -213,7 +209,7 @@ def _rounding(
 ) -> Any:
     return unary(
         name, kernel, what, vjp=lambda g: zero(g), oracle=oracle, promote=None,
-        check=_REAL, example=example, names=names, domain=(-3.0, 3.0), module=_HERE,
+        check=_REAL, example=example, names=names, domain=(-3.0, 3.0),
     )  # fmt: skip
 
 
@@ -241,7 +237,7 @@ trunc = _rounding(
 _round = unary(
     "_round", _by_rounding(np.rint), "The nearest whole number; of two, the even one.", vjp=lambda g: zero(g),
     oracle=np.vectorize(round, otypes=[np.float64]), promote=None, places=(), domain=(-3.0, 3.0),
-    check=_REAL, node_name="RoundBackward0", module=_HERE,
+    check=_REAL, node_name="RoundBackward0",
 )  # fmt: skip
 
 
@@ -274,7 +270,7 @@ def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
 
 frac = unary(
     "frac", lambda x: x - np.trunc(x), "What is behind the point, with the sign of the element.", vjp=lambda g: g,
-    oracle=lambda x: np.fmod(x, 1.0), check=floating_only, example="[1.5, -1.25] -> [ 0.5000, -0.2500]", module=_HERE,
+    oracle=lambda x: np.fmod(x, 1.0), check=floating_only, example="[1.5, -1.25] -> [ 0.5000, -0.2500]",
 )  # fmt: skip
 
 
@@ -282,61 +278,61 @@ frac = unary(
 
 sin = unary(
     "sin", np.sin, "The sine of each element, an angle in radians.", vjp=lambda g, input: g * conj(cos(input)),
-    oracle=math.sin, example="[0.0, 1.0] -> [0.0000, 0.8415]", module=_HERE,
+    oracle=math.sin, example="[0.0, 1.0] -> [0.0000, 0.8415]",
 )  # fmt: skip
 cos = unary(
     "cos", np.cos, "The cosine of each element, an angle in radians.", vjp=lambda g, input: g * conj(-sin(input)),
-    oracle=math.cos, example="[0.0, 1.0] -> [1.0000, 0.5403]", module=_HERE,
+    oracle=math.cos, example="[0.0, 1.0] -> [1.0000, 0.5403]",
 )  # fmt: skip
 tan = unary(
     "tan", np.tan, "The tangent of each element, an angle in radians.", vjp=lambda g, out: g * conj(1 + out * out),
-    oracle=math.tan, domain=(-1.2, 1.2), example="[0.0, 1.0] -> [0.0000, 1.5574]", module=_HERE,
+    oracle=math.tan, domain=(-1.2, 1.2), example="[0.0, 1.0] -> [0.0000, 1.5574]",
 )  # fmt: skip
 asin = unary(
     "asin", np.arcsin, "The angle whose sine is each element; NaN outside -1 to 1.", names=("arcsin",),
     vjp=lambda g, input: g * conj(rsqrt(1 - input * input)), oracle=math.asin, domain=(-0.9, 0.9),
-    example="[0.0, 1.0] -> [0.0000, 1.5708]", module=_HERE,
+    example="[0.0, 1.0] -> [0.0000, 1.5708]",
 )  # fmt: skip
 acos = unary(
     "acos", np.arccos, "The angle whose cosine is each element; NaN outside -1 to 1.", names=("arccos",),
     vjp=lambda g, input: -g * conj(rsqrt(1 - input * input)), oracle=math.acos, domain=(-0.9, 0.9),
-    example="[0.0, 1.0] -> [1.5708, 0.0000]", module=_HERE,
+    example="[0.0, 1.0] -> [1.5708, 0.0000]",
 )  # fmt: skip
 atan = unary(
     "atan", np.arctan, "The angle whose tangent is each element.", names=("arctan",),
     vjp=lambda g, input: g / conj(1 + input * input), oracle=math.atan,
-    example="[0.0, 1.0] -> [0.0000, 0.7854]", module=_HERE,
+    example="[0.0, 1.0] -> [0.0000, 0.7854]",
 )  # fmt: skip
 sinh = unary(
     "sinh", np.sinh, "The hyperbolic sine.", vjp=lambda g, input: g * conj(cosh(input)), oracle=math.sinh,
-    example="[0.0, 1.0] -> [0.0000, 1.1752]", module=_HERE,
+    example="[0.0, 1.0] -> [0.0000, 1.1752]",
 )  # fmt: skip
 cosh = unary(
     "cosh", np.cosh, "The hyperbolic cosine.", vjp=lambda g, input: g * conj(sinh(input)), oracle=math.cosh,
-    example="[0.0, 1.0] -> [1.0000, 1.5431]", module=_HERE,
+    example="[0.0, 1.0] -> [1.0000, 1.5431]",
 )  # fmt: skip
 asinh = unary(
     "asinh", np.arcsinh, "The inverse of `sinh`.", names=("arcsinh",),
     vjp=lambda g, input: g * conj(rsqrt(input * input + 1)), oracle=math.asinh,
-    example="[0.0, 1.0] -> [0.0000, 0.8814]", module=_HERE,
+    example="[0.0, 1.0] -> [0.0000, 0.8814]",
 )  # fmt: skip
 acosh = unary(
     "acosh", np.arccosh, "The inverse of `cosh`; NaN below 1.", names=("arccosh",),
     vjp=lambda g, input: g * conj(rsqrt(input * input - 1)), oracle=math.acosh, domain=(1.5, 4.0),
-    example="[1.0, 2.0] -> [0.0000, 1.3170]", module=_HERE,
+    example="[1.0, 2.0] -> [0.0000, 1.3170]",
 )  # fmt: skip
 atanh = unary(
     "atanh", np.arctanh, "The inverse of `tanh`; NaN outside -1 to 1.", names=("arctanh",),
     vjp=lambda g, input: g / conj(1 - input * input), oracle=math.atanh, domain=(-0.9, 0.9),
-    example="[0.0, 0.5] -> [0.0000, 0.5493]", module=_HERE,
+    example="[0.0, 0.5] -> [0.0000, 0.5493]",
 )  # fmt: skip
 deg2rad = unary(
     "deg2rad", np.deg2rad, "Degrees in radians.", vjp=lambda g: deg2rad(g), oracle=math.radians,
-    example="[0.0, 180.0] -> [0.0000, 3.1416]", module=_HERE,
+    example="[0.0, 180.0] -> [0.0000, 3.1416]",
 )  # fmt: skip
 rad2deg = unary(
     "rad2deg", np.rad2deg, "Radians in degrees.", vjp=lambda g: rad2deg(g), oracle=math.degrees,
-    example="[0.0, 1.0] -> [ 0.0000, 57.2958]", module=_HERE,
+    example="[0.0, 1.0] -> [ 0.0000, 57.2958]",
 )  # fmt: skip
 atan2 = binary(
     "atan2", np.arctan2, "The angle of the point at ``(other, input)`` from the first axis.", names=("arctan2",),
@@ -346,7 +342,6 @@ atan2 = binary(
     ),
     promote="float", oracle=math.atan2, check=no_complex, domain=(0.5, 2.0), 
     example="[1.0, -1.0], [1.0, -1.0] -> [ 0.7854, -2.3562]",
-    module=_HERE,
 )  # fmt: skip
 hypot = binary(
     "hypot", np.hypot, "``sqrt(input**2 + other**2)`` without overflow on the way.", check=floating_only,
@@ -355,7 +350,7 @@ hypot = binary(
         lambda g, input, other: g * (input / hypot(input, other)),
         lambda g, input, other: g * (other / hypot(input, other)),
     ),
-    oracle=math.hypot, domain=(0.5, 2.0), example="[3.0, 5.0], [4.0, 12.0] -> [ 5., 13.]", module=_HERE,
+    oracle=math.hypot, domain=(0.5, 2.0), example="[3.0, 5.0], [4.0, 12.0] -> [ 5., 13.]",
 )  # fmt: skip
 
 
@@ -363,22 +358,22 @@ hypot = binary(
 
 _sigmoid_gradient = gradient(
     "_sigmoid_gradient", lambda g, out, a, b: g * out * (1 - out), lambda g, out, a, b: g * conj((1 - out) * out),
-    "sigmoid_backward", domain=(0.1, 0.9), module=_HERE,
+    "sigmoid_backward", domain=(0.1, 0.9),
 )  # fmt: skip
 sigmoid = unary(
     "sigmoid", computed_wide(lambda x: 1 / (1 + np.exp(-x))), "``1 / (1 + exp(-input))``, between 0 and 1.",
     vjp=lambda g, out: _sigmoid_gradient(g, out), oracle=lambda x: (np.tanh(x / 2) + 1) / 2,
-    example="[0.0, 2.0] -> [0.5000, 0.8808]", places=("torch", "Tensor"), module=_HERE,
+    example="[0.0, 2.0] -> [0.5000, 0.8808]", places=("torch", "Tensor"),
 )  # fmt: skip
 fast_unary(sigmoid, "sigmoid", COMPACT)
 
 _tanh_gradient = gradient(
     "_tanh_gradient", lambda g, out, a, b: g * (1 - out * out), lambda g, out, a, b: g * conj(1 - out * out),
-    "tanh_backward", domain=(-0.9, 0.9), module=_HERE,
+    "tanh_backward", domain=(-0.9, 0.9),
 )  # fmt: skip
 tanh = unary(
     "tanh", np.tanh, "The hyperbolic tangent, between -1 and 1.", vjp=lambda g, out: _tanh_gradient(g, out),
-    oracle=math.tanh, example="[0.0, 1.0] -> [0.0000, 0.7616]", module=_HERE,
+    oracle=math.tanh, example="[0.0, 1.0] -> [0.0000, 0.7616]",
 )  # fmt: skip
 fast_unary(tanh, "tanh")
 
@@ -418,7 +413,7 @@ logaddexp = binary(
     "logaddexp", np.logaddexp, "``log(exp(input) + exp(other))`` without overflow on the way.", check=floating_only,
     vjp=(lambda g, input, other: g * sigmoid(input - other), lambda g, input, other: g * sigmoid(other - input)),
     oracle=lambda x, y: np.log(np.exp(x) + np.exp(y)), inplace=False, promote="float",
-    example="[0.0, 1.0], [0.0, 1.0] -> [0.6931, 1.6931]", module=_HERE,
+    example="[0.0, 1.0], [0.0, 1.0] -> [0.6931, 1.6931]",
 )  # fmt: skip
 logaddexp2 = binary(
     "logaddexp2", np.logaddexp2, "``log2(2**input + 2**other)`` without overflow on the way.", check=floating_only,
@@ -427,7 +422,7 @@ logaddexp2 = binary(
         lambda g, input, other: g * sigmoid((other - input) * _LN2),
     ),
     oracle=lambda x, y: np.log2(2**x + 2**y), inplace=False, promote="float",
-    example="[0.0, 1.0], [0.0, 1.0] -> [1., 2.]", module=_HERE,
+    example="[0.0, 1.0], [0.0, 1.0] -> [1., 2.]",
 )  # fmt: skip
 
 
@@ -438,7 +433,7 @@ def _xlogy(x, y):
 xlogy = binary(
     "xlogy", _xlogy, "``input * log(other)``, and 0 where ``input`` is 0.", promote="float", domain=(0.5, 2.0),
     vjp=(lambda g, input, other: g * xlogy((input != 0).to(g.dtype), other), lambda g, input, other: g * input / other),
-    oracle=lambda x, y: np.log(y**x), check=no_complex, module=_HERE,
+    oracle=lambda x, y: np.log(y**x), check=no_complex,
     example="[0.0, 2.0], [0.0, 3.0] -> [0.0000, 2.1972]",
 )  # fmt: skip
 
@@ -456,7 +451,7 @@ def _sinc_vjp(g, input):
 
 sinc = unary(
     "sinc", _sinc, "``sin(pi * input) / (pi * input)``, and 1 at 0.", vjp=_sinc_vjp,
-    oracle=np.sinc, example="[0.0, 0.5] -> [1.0000, 0.6366]", module=_HERE,
+    oracle=np.sinc, example="[0.0, 0.5] -> [1.0000, 0.6366]",
 )  # fmt: skip
 
 
@@ -474,14 +469,14 @@ heaviside = binary(
     "heaviside", lambda x, y: np.where(x == 0, y, x > 0).astype(x.dtype),
     "0 where ``input`` is negative, ``other`` where it is 0, 1 where it is positive.", promote=None,
     oracle=lambda x, y: np.where(x < 0, 0, np.where(x > 0, 1, y)), check=_one_dtype, checks="always",
-    example="[-1.0, 0.0, 2.0], [0.5, 0.5, 0.5] -> [0.0000, 0.5000, 1.0000]", module=_HERE,
+    example="[-1.0, 0.0, 2.0], [0.5, 0.5, 0.5] -> [0.0000, 0.5000, 1.0000]",
 )  # fmt: skip
 
 nextafter = binary(
     "nextafter", np.nextafter, "The next floating-point number after ``input`` in the direction of ``other``.",
     vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), check=floating_only,
     promote="float",
-    oracle=lambda x, y: x + 0 * y, module=_HERE,
+    oracle=lambda x, y: x + 0 * y,
 )  # fmt: skip
 
 
@@ -498,9 +493,9 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 gcd = binary(
     "gcd", np.gcd, "The greatest common divisor.", check=(integral_only, no_bool), of=dtypes.int64, domain=(1, 30),
-    oracle=np.vectorize(math.gcd, otypes=[np.int64]), example="[12, 7], [18, 21] -> [6, 7]", module=_HERE,
+    oracle=np.vectorize(math.gcd, otypes=[np.int64]), example="[12, 7], [18, 21] -> [6, 7]",
 )  # fmt: skip
 lcm = binary(
     "lcm", np.lcm, "The least common multiple.", check=(integral_only, no_bool), of=dtypes.int64, domain=(1, 30),
-    oracle=np.vectorize(math.lcm, otypes=[np.int64]), example="[12, 7], [18, 21] -> [36, 21]", module=_HERE,
+    oracle=np.vectorize(math.lcm, otypes=[np.int64]), example="[12, 7], [18, 21] -> [36, 21]",
 )  # fmt: skip

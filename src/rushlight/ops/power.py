@@ -18,8 +18,6 @@ from .family import (
     zero,
 )
 
-_HERE = __name__
-
 
 def _power(x, y):
     if x.dtype.kind == "b":
@@ -78,7 +76,7 @@ def _power_vjp_of_exponent(g, input, other):
 _pow = binary(
     "_pow", _power, "``input`` to the power of ``other``.", places=(), domain=(0.5, 2.0), check=_power_checks,
     vjp=(_power_vjp_of_base, _power_vjp_of_exponent), oracle=lambda x, y: np.exp(y * np.log(x)),
-    node_name="PowBackward0", module=_HERE,
+    node_name="PowBackward0",
 )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from .pointwise import exp, sigmoid, tanh
 from .special import erf, erfc_array
 from .view import wrap_dim
 
-_HERE = __name__
 _SQRT_HALF = math.sqrt(0.5)
 _NORMAL_PEAK = 1 / math.sqrt(2 * math.pi)
 # Klambauer et al. 2017, "Self-normalizing neural networks".
@@ -31,7 +30,6 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _elu_gradient = gradient(
     "_elu_gradient", lambda g, x, a, b: g * np.where(x > 0, b, a * b * np.exp(np.minimum(x, 0))).astype(g.dtype),
     lambda g, x, a, b: g * where(x > 0, b, exp(clamp(x, max=0.0)) * (a * b)), "elu_backward", values=(1.3, 1.1),
-    module=_HERE,
 )  # fmt: skip
 _elu = activation(
     "_elu", lambda x, a, b: (b * np.where(x > 0, x, a * np.expm1(np.minimum(x, 0)))).astype(x.dtype), _elu_gradient,
@@ -87,7 +85,6 @@ def selu_(input: Tensor) -> Tensor:
 _celu_gradient = gradient(
     "_celu_gradient", lambda g, x, a, b: g * np.where(x > 0, 1, np.exp(np.minimum(x, 0) / a)).astype(g.dtype),
     lambda g, x, a, b: g * where(x > 0, 1.0, exp(clamp(x, max=0.0) / a)), "celu_backward", values=(1.3, 0.0),
-    module=_HERE,
 )  # fmt: skip
 _celu = activation(
     "_celu", lambda x, a, b: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a)).astype(x.dtype), _celu_gradient,
@@ -135,7 +132,7 @@ _gelu_gradient = gradient(
     "_gelu_gradient",
     lambda g, x, a, b: g * (_phi(x) + x * (np.exp(-0.5 * x * x) * _NORMAL_PEAK)).astype(g.dtype),
     lambda g, x, a, b: g * ((1 + erf(x * _SQRT_HALF)) * 0.5 + x * (exp(x * x * -0.5) * _NORMAL_PEAK)),
-    "gelu_backward", module=_HERE,
+    "gelu_backward",
 )  # fmt: skip
 _gelu = activation(
     "_gelu", lambda x, a, b: (x * _phi(x)).astype(x.dtype), _gelu_gradient,
@@ -168,7 +165,6 @@ _gelu_tanh_gradient = gradient(
     _gelu_tanh_gradient_kernel,
     _gelu_tanh_slope,
     "gelu_tanh_backward",
-    module=_HERE,
 )
 _gelu_tanh = activation(
     "_gelu_tanh", _gelu_tanh_kernel, _gelu_tanh_gradient,
@@ -215,7 +211,10 @@ def _silu_slope(g, x, a, b):
 
 
 _silu_gradient = gradient(
-    "_silu_gradient", _silu_gradient_kernel, _silu_slope, "silu_backward", module=_HERE
+    "_silu_gradient",
+    _silu_gradient_kernel,
+    _silu_slope,
+    "silu_backward",
 )
 _silu = activation(
     "_silu", lambda x, a, b: x / (1 + np.exp(-x)), _silu_gradient,
@@ -252,7 +251,10 @@ def _mish_slope(g, x, a, b):
 
 
 _mish_gradient = gradient(
-    "_mish_gradient", _mish_gradient_kernel, _mish_slope, "mish_backward", module=_HERE
+    "_mish_gradient",
+    _mish_gradient_kernel,
+    _mish_slope,
+    "mish_backward",
 )
 _mish = activation(
     "_mish", lambda x, a, b: x * np.tanh(_softplus_of(x)), _mish_gradient,
@@ -280,7 +282,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 _logsigmoid_gradient = gradient(
     "_logsigmoid_gradient", lambda g, x, a, b: g * _logistic(-x), lambda g, x, a, b: g * sigmoid(-x),
-    "logsigmoid_backward", module=_HERE,
+    "logsigmoid_backward",
 )  # fmt: skip
 _logsigmoid = activation(
     "_logsigmoid", lambda x, a, b: -_softplus_of(-x), _logsigmoid_gradient,
@@ -311,7 +313,6 @@ def _softplus_kernel(x, beta, threshold):
 _softplus_gradient = gradient(
     "_softplus_gradient", lambda g, x, beta, t: np.where(x * beta > t, g, g * _logistic(x * beta)).astype(g.dtype),
     lambda g, x, beta, t: where(x * beta > t, g, g * sigmoid(x * beta)), "softplus_backward", values=(1.5, 2.0),
-    module=_HERE,
 )  # fmt: skip
 _softplus = activation(
     "_softplus", _softplus_kernel, _softplus_gradient,

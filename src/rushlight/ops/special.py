@@ -13,7 +13,6 @@ from ..tensor import Tensor
 from .family import COMPACT, fast_unary, no_complex, unary, write_out
 from .pointwise import exp
 
-_HERE = __name__
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 # Cody 1969, "Rational Chebyshev approximations for the error function": erf near 0, erfc in the middle, erfc far out.
@@ -88,14 +87,14 @@ def erfc_array(x: np.ndarray) -> np.ndarray:
 erf = unary(
     "erf", erf_array, "The error function: twice the area from 0 under the normal curve of variance 1/2.",
     vjp=lambda g, input: g * (exp(-input * input) * _TWO_OVER_ROOT_PI), oracle=math.erf, domain=(-3.0, 3.0),
-    check=no_complex, example="[0.0, 1.0] -> [0.0000, 0.8427]", module=_HERE,
+    check=no_complex, example="[0.0, 1.0] -> [0.0000, 0.8427]",
 )  # fmt: skip
 fast_unary(erf, "erf", COMPACT)
 
 erfc = unary(
     "erfc", erfc_array, "``1 - erf(input)``, exact also where that is tiny.",
     vjp=lambda g, input: g * (exp(-input * input) * -_TWO_OVER_ROOT_PI), oracle=math.erfc, domain=(-3.0, 6.0),
-    check=no_complex, example="[0.0, 1.0] -> [1.0000, 0.1573]", module=_HERE,
+    check=no_complex, example="[0.0, 1.0] -> [1.0000, 0.1573]",
 )  # fmt: skip
 
 
@@ -121,7 +120,7 @@ erfinv = unary(
     "erfinv", _erfinv, "The inverse of `erf`; NaN outside -1 to 1.",
     vjp=lambda g, out: g * (exp(out * out) / _TWO_OVER_ROOT_PI),
     oracle=lambda x: np.vectorize(_by_bisection, otypes=[np.float64])(x), domain=(-0.95, 0.95),
-    check=no_complex, example="[0.0, 0.5] -> [0.0000, 0.4769]", module=_HERE,
+    check=no_complex, example="[0.0, 0.5] -> [0.0000, 0.4769]",
 )  # fmt: skip
 
 
@@ -160,7 +159,7 @@ def _lgamma(x):
 
 lgamma = unary(
     "lgamma", _lgamma, "The logarithm of the size of the gamma function.", vjp=lambda g, input: g * digamma(input),
-    oracle=math.lgamma, domain=(0.2, 5.0), check=no_complex, example="[1.0, 4.0] -> [0.0000, 1.7918]", module=_HERE,
+    oracle=math.lgamma, domain=(0.2, 5.0), check=no_complex, example="[1.0, 4.0] -> [0.0000, 1.7918]",
 )  # fmt: skip
 
 # The coefficients of 1/x**2, 1/x**4, ... in Stirling's series of digamma: Bernoulli numbers over 2k.
@@ -186,7 +185,7 @@ def _digamma(x):
 digamma = unary(
     "digamma", _digamma, "The derivative of `lgamma`.", vjp=lambda g, input: g * polygamma(1, input),
     oracle=lambda x: np.vectorize(_by_difference, otypes=[np.float64])(x), domain=(0.5, 5.0),
-    check=no_complex, example="[1.0, 4.0] -> [-0.5772,  1.2561]", module=_HERE,
+    check=no_complex, example="[1.0, 4.0] -> [-0.5772,  1.2561]",
 )  # fmt: skip
 
 

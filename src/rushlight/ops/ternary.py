@@ -20,8 +20,6 @@ from .family import (
     write_out,
 )
 
-_HERE = __name__
-
 
 def _common(name: str, *tensors: Tensor) -> Spec:
     shape: tuple[int, ...] = ()
