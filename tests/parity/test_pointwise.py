@@ -476,6 +476,17 @@ torch.erfinv(torch.tensor([0.0, 0.5, -0.999, 1.0, -1.0, 1.5, 1e-9]))
 torch.erf(torch.tensor([0.0, 0.1, -0.5, 1.0, 3.0, 6.0, -30.0]))
 torch.erfc(torch.tensor([0.0, 0.1, -0.5, 1.0, 3.0, 6.0, 9.0, -30.0]))
 torch.gcd(i, j)
+torch.frexp(f)
+torch.frexp(special)
+torch.frexp(i)
+x = f.clone(); x.ldexp_(torch.tensor(2)); r = x
+x = i.clone(); x.ldexp_(torch.tensor(2))
+x = d.clone(); x.float_power_(2); r = x
+x = f.clone(); x.float_power_(2)
+x = f.clone(); x.renorm_(2, 0, 1.0); r = x
+x = p.clone(); x.polygamma_(1); r = x
+x = p + 3; x.mvlgamma_(2); r = x
+torch.nn.functional.relu_(f.clone())
 torch.lcm(i, j)
 torch.gcd(f, f)
 torch.real(c)

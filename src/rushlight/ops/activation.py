@@ -12,6 +12,7 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, reject
 from ..tensor import Tensor
+from .checks import floating_only, no_complex
 from .choice import where
 from .family import (
     COMPACT,
@@ -21,9 +22,7 @@ from .family import (
     constant,
     declared,
     fast_unary,
-    floating_only,
     gradient,
-    no_complex,
     plain_kernel,
     unary,
 )
@@ -153,6 +152,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     tensor([0., 2.])
     """
     return _relu.op.inplace(input) if inplace else _relu(input)
+
+
+exported("nn.functional")(_relu.op.inplace)
 
 
 @exported("nn.functional")

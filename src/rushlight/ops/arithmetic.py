@@ -10,14 +10,12 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, fit_number, primitive, result_type
 from ..tensor import Tensor
+from .checks import broadcast, no_bool, no_complex
 from .family import (
     binary,
-    broadcast,
     computed_wide,
     conj,
     fast_binary,
-    no_bool,
-    no_complex,
     plain_kernel,
     reflected,
     unary,

@@ -12,7 +12,8 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Spec, call, exported, fit_number, like, primitive, reject, result_type
 from ..tensor import Tensor, wrap
-from .family import binary, broadcast, constant, gradient, no_bool, no_complex, refuse, write_out
+from .checks import broadcast, no_bool, no_complex
+from .family import binary, constant, gradient, refuse, write_out
 
 # ---- where ------------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..primitive import exported
 from ..tensor import Tensor, values_of, wrap
-from .family import binary, broadcast, integral_only, no_bool, no_complex, reflected, refuse, unary
+from .checks import broadcast, integral_only, no_bool, no_complex
+from .family import binary, reflected, refuse, unary
 
 
 def _comparison(

@@ -33,6 +33,7 @@ from ..primitive import (
     result_type,
 )
 from ..tensor import Tensor, values_of, wrap
+from .checks import broadcast, floating_only, shape_of
 
 bfloat16 = dtypes.bfloat16.numpy
 
@@ -45,81 +46,6 @@ _COMPACT_GRADIENT = (
     "grad.dtype is native.float32 and saved.dtype is native.float32 and "
     "(grad.flags.c_contiguous and saved.flags.c_contiguous or native.same_order(grad, saved))"
 )
-
-
-def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape to which two shapes broadcast.
-
-    Raises:
-        RuntimeError: they do not, naming the first dimension from the right that differs.
-    """
-    if a == b:
-        return a
-    ndim = max(len(a), len(b))
-    shape = [1] * ndim
-    for i in reversed(range(ndim)):
-        x = a[i - ndim + len(a)] if i >= ndim - len(a) else 1
-        y = b[i - ndim + len(b)] if i >= ndim - len(b) else 1
-        if x != y and x != 1 and y != 1:
-            raise RuntimeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton "
-                f"dimension {i}: shapes {list(a)} and {list(b)} do not broadcast"
-            )
-        shape[i] = y if x == 1 else x
-    return tuple(shape)
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a tensor; a number has none."""
-    return x._array.shape if isinstance(x, Tensor) else ()
-
-
-def floating_only(name: str, *operands: Any) -> None:
-    """Refuses operands whose common dtype is not floating, as PyTorch's kernels do.
-
-    Raises:
-        NotImplementedError: naming op and dtype.
-    """
-    common = result_type(*operands)
-    if common.rank != dtypes.FLOATING:
-        raise _not_for(name, common, "expected floating-point numbers; convert with .float()")
-
-
-def no_complex(name: str, *operands: Any) -> None:
-    """Refuses complex operands.
-
-    Raises:
-        NotImplementedError: naming op and dtype.
-    """
-    common = result_type(*operands)
-    if common.is_complex:
-        raise _not_for(name, common, "expected real numbers; take .abs(), .real or .imag first")
-
-
-def no_bool(name: str, *operands: Any) -> None:
-    """Refuses operands that are all bools.
-
-    Raises:
-        NotImplementedError: naming op and dtype.
-    """
-    common = result_type(*operands)
-    if common is dtypes.bool_:
-        raise _not_for(name, common, "convert with .int()")
-
-
-def integral_only(name: str, *operands: Any) -> None:
-    """Refuses operands whose common dtype is neither integral nor bool.
-
-    Raises:
-        NotImplementedError: naming op and dtype.
-    """
-    common = result_type(*operands)
-    if common.rank > dtypes.INTEGRAL:
-        raise _not_for(name, common, "expected integers")
-
-
-def _not_for(name: str, dtype: dtypes.dtype, cure: str) -> NotImplementedError:
-    return NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtype.legacy}': {cure}")
 
 
 def write_at_once(op: Primitive, kernel: np.ufunc) -> None:
@@ -495,6 +421,20 @@ def write_out(out: Any, made: Tensor) -> Tensor:
     from . import creation
 
     return creation.write_out(out, made)
+
+
+def overwrite(x: Tensor, made: Tensor) -> Tensor:
+    """The in-place form of a composite: what it made of a copy of ``x``, written into ``x``.
+
+    Raises:
+        RuntimeError: the dtype of ``x`` cannot hold it.
+    """
+    if not dtypes.can_cast(made.dtype, x.dtype):
+        raise RuntimeError(
+            f"result type {made.dtype.legacy} can't be cast to the desired output type {x.dtype.legacy}: "
+            f"it cannot be written into a tensor of {x.dtype}; use the function without the underscore"
+        )
+    return x.copy_(made)
 
 
 def zero(g: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, primitive, reject
 from ..return_types import named
 from ..tensor import Tensor, values_of, wrap
+from .checks import no_bool, no_complex
 from .choice import where
 from .extreme import chosen_gradient
-from .family import no_bool, no_complex, write_out
+from .family import write_out
 from .reduce import reduced
 from .view import wrap_dim
 

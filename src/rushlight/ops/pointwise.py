@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..primitive import exported
+from ..primitive import Spec, call, exported, like, primitive
+from ..return_types import named
 from ..tensor import Tensor
+from .checks import floating_only, integral_only, no_bool, no_complex
 from .choice import where
 from .family import (
     COMPACT,
@@ -17,11 +19,8 @@ from .family import (
     computed_wide,
     conj,
     fast_unary,
-    floating_only,
     gradient,
-    integral_only,
-    no_bool,
-    no_complex,
+    overwrite,
     refuse,
     unary,
     write_out,
@@ -401,12 +400,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
 @exported("torch", "Tensor")
 def logit_(self: Tensor, eps: float | None = None) -> Tensor:
     """`logit`, written into this tensor, which is returned."""
-    if self.dtype.rank < dtypes.FLOATING:
-        raise RuntimeError(
-            f"result type {dtypes.get_default_dtype().legacy} can't be cast to the desired output type "
-            f"{self.dtype.legacy}: logit_ writes into a tensor of {self.dtype}; use logit instead"
-        )
-    return self.copy_(logit(self.clone(), eps))
+    return overwrite(self, logit(self.clone(), eps))
 
 
 logaddexp = binary(
@@ -489,6 +483,62 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     made = input * (2.0**other)
     return made if out is None else write_out(out, made)
+
+
+@exported("Tensor")
+def ldexp_(self: Tensor, other: Tensor) -> Tensor:
+    """`ldexp`, written into this tensor, which is returned."""
+    return overwrite(self, ldexp(self.clone(), other))
+
+
+@primitive(outputs=("mantissa", "exponent"), differentiable=1, node_name="FrexpBackward0")
+def _frexp(input: Tensor) -> tuple[Spec, Spec]:
+    """`frexp` as a plain pair."""
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(
+            "torch.frexp() only supports floating-point dtypes; convert with .float()"
+        )
+    return like(input), like(input, dtypes.int32)
+
+
+@_frexp.kernel("cpu", "cuda")
+def _frexp_kernel(xp, x):
+    wide = x.astype(np.float32) if x.dtype.itemsize == 2 else x
+    mantissa, exponent = xp.frexp(wide)
+    return mantissa.astype(x.dtype), exponent.astype(np.int32)
+
+
+@_frexp.vjp
+def _frexp_vjp(g, exponent):
+    return ldexp(g[0], -exponent)
+
+
+@_frexp.oracle
+def _frexp_oracle(x):
+    pairs = [math.frexp(v) for v in x.reshape(-1).tolist()]
+    return tuple(np.array([p[i] for p in pairs]).reshape(x.shape) for i in range(2))
+
+
+@_frexp.samples
+def _frexp_samples(make):
+    yield call(make(3, 4, low=0.6, high=0.9))
+    yield call(make((), low=5, high=7))
+
+
+@exported("torch", "Tensor")
+def frexp(input: Tensor) -> Any:
+    """A number from 0.5 to 1 and a power of 2 whose product each element is.
+
+    Returns:
+        ``(mantissa, exponent)``, the exponents as int32.
+
+    Raises:
+        RuntimeError: the dtype is not floating.
+
+    >>> rushlight.frexp(rushlight.tensor([6.0])).mantissa
+    tensor([0.7500])
+    """
+    return named("frexp", "mantissa", "exponent")(_frexp(input))
 
 
 gcd = binary(

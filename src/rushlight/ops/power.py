@@ -123,6 +123,18 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
     return made if out is None else write_out(out, made)
 
 
+@exported("Tensor")
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """`float_power`, written into this tensor, which is returned."""
+    made = float_power(self.clone(), exponent)
+    if made.dtype is not self.dtype:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {self.dtype.legacy} but the operation's result requires "
+            f"dtype {made.dtype.legacy}; use float_power instead"
+        )
+    return self.copy_(made)
+
+
 Tensor.__pow__ = _pow.op.as_operator()
 Tensor.__rpow__ = reflected(_pow)
 Tensor.__ipow__ = _pow.op.inplace

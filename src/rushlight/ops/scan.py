@@ -10,9 +10,10 @@ from .. import dtypes
 from ..primitive import Spec, call, exported, like, primitive
 from ..return_types import named
 from ..tensor import Tensor
+from .checks import no_complex
 from .choice import where
 from .convert import as_dtype
-from .family import no_complex, write_out
+from .family import write_out
 from .view import wrap_dim
 
 

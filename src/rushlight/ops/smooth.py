@@ -9,12 +9,9 @@ import numpy as np
 from ..primitive import exported
 from ..tensor import Tensor
 from .activation import activation, applied
+from .checks import floating_only
 from .choice import clamp, where
-from .family import (
-    constant,
-    floating_only,
-    gradient,
-)
+from .family import constant, gradient
 from .pointwise import exp, sigmoid, tanh
 from .special import erf, erfc_array
 from .view import wrap_dim

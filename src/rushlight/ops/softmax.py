@@ -12,8 +12,9 @@ from ..autograd.modes import state
 from ..backend import native
 from ..primitive import Spec, call, exported, like, primitive, reject
 from ..tensor import Tensor
+from .checks import floating_only
 from .convert import as_dtype
-from .family import floating_only, write_out
+from .family import write_out
 from .view import wrap_dim
 
 # The loops take one block of memory in any order of dimensions.

@@ -10,7 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..primitive import Spec, call, exported, primitive
 from ..tensor import Tensor
-from .family import COMPACT, fast_unary, no_complex, unary, write_out
+from .checks import no_complex
+from .family import COMPACT, fast_unary, overwrite, unary, write_out
 from .pointwise import exp
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -281,6 +282,12 @@ def _polygamma_method(self: Tensor, n: int) -> Tensor:
 Tensor.polygamma = _polygamma_method
 
 
+@exported("Tensor")
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """`polygamma`, written into this tensor, which is returned."""
+    return overwrite(self, polygamma(n, self.clone()))
+
+
 @exported("torch", "Tensor")
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the gamma function in ``p`` dimensions.
@@ -297,3 +304,9 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     for j in range(1, p):
         total = total + lgamma(input - j / 2)
     return total + p * (p - 1) / 4 * math.log(math.pi)
+
+
+@exported("Tensor")
+def mvlgamma_(self: Tensor, p: int) -> Tensor:
+    """`mvlgamma`, written into this tensor, which is returned."""
+    return overwrite(self, mvlgamma(self.clone(), p))

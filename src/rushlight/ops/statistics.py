@@ -506,6 +506,12 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
 
 
+@exported("Tensor")
+def renorm_(self: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """`renorm`, written into this tensor, which is returned."""
+    return self.copy_(renorm(self.clone(), p, dim, maxnorm))
+
+
 @exported("nn.functional")
 def normalize(
     input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None

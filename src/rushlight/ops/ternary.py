@@ -10,15 +10,8 @@ from .. import dtypes
 from ..backend import native
 from ..primitive import Number, Spec, call, exported, primitive, reject, result_type
 from ..tensor import Tensor
-from .family import (
-    broadcast,
-    computed_wide,
-    conj,
-    floating_only,
-    no_bool,
-    plain_kernel,
-    write_out,
-)
+from .checks import broadcast, floating_only, no_bool
+from .family import computed_wide, conj, plain_kernel, write_out
 
 
 def _common(name: str, *tensors: Tensor) -> Spec:

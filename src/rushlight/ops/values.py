@@ -349,9 +349,17 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor that shares the memory of another library's array through DLPack.
 
+    Raises:
+        TypeError: the object does not offer its memory that way.
+
     >>> rushlight.from_dlpack(np.arange(3))
     tensor([0, 1, 2])
     """
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(
+            f"from_dlpack(): expected an object with __dlpack__, such as an array of another library, "
+            f"but got {type(ext_tensor).__name__}; for Python values use torch.tensor(...)"
+        )
     array = np.from_dlpack(ext_tensor)
     return from_numpy(array if array.flags.writeable else array.copy())
 
