@@ -350,13 +350,13 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor that shares the memory of another library's array through DLPack.
 
     Raises:
-        TypeError: the object does not offer its memory that way.
+        RuntimeError: the object does not offer its memory that way.
 
     >>> rushlight.from_dlpack(np.arange(3))
     tensor([0, 1, 2])
     """
     if not hasattr(ext_tensor, "__dlpack__"):
-        raise TypeError(
+        raise RuntimeError(
             f"from_dlpack(): expected an object with __dlpack__, such as an array of another library, "
             f"but got {type(ext_tensor).__name__}; for Python values use torch.tensor(...)"
         )
