@@ -7,10 +7,11 @@ import pytest
 
 import rushlight
 
-from .side_by_side import gradients, outcome
-from .test_pointwise import DTYPES, assert_same, of_dtypes
-
+# Before the neighbours: without PyTorch they skip themselves, and give no names.
 torch = pytest.importorskip("torch")
+
+from .side_by_side import gradients, outcome  # noqa: E402
+from .test_pointwise import DTYPES, assert_same, of_dtypes  # noqa: E402
 
 
 def common(framework):
