@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-from operator import is_
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
-from ..backend.native import extension
-from ..ops.complex import view_as_real
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
@@ -52,6 +47,8 @@ class Adam(Optimizer):
     >>> w
     tensor([ 0.5000, -0.5000], requires_grad=True)
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -101,10 +98,6 @@ class Adam(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
-        if p.is_complex():
-            # Real and imaginary parts are numbers of their own.
-            parts = {k: view_as_real(t) if t.is_complex() else t for k, t in state.items()}
-            return self.update(view_as_real(p), view_as_real(g), parts, group)
         lr, decay = rate_of(group), group["weight_decay"]
         beta1, beta2 = map(float, group["betas"])
         mean, square = state["exp_avg"], state["exp_avg_sq"]
@@ -129,54 +122,6 @@ class Adam(Optimizer):
             p.sub_(mean / size * length)
         else:
             p.addcdiv_(mean, size, value=-length)
-
-    def update_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
-        """One step of all ``params`` in one native pass."""
-        states = [self.state[p] or self._begin(p, group) for p in params]
-        counts = self._counts(states, group)
-        steps = (counts + 1).tolist()
-        largest = None
-        if group["amsgrad"]:
-            largest = [state["max_exp_avg_sq"]._array for state in states]
-        beta1, beta2 = group["betas"]
-        extension.adam_step(
-            [p._array for p in params],
-            [p._grad._array for p in params],
-            [state["exp_avg"]._array for state in states],
-            [state["exp_avg_sq"]._array for state in states],
-            largest,
-            steps[0] if steps.count(steps[0]) == len(steps) else steps,
-            float(group["lr"]),
-            float(beta1),
-            float(beta2),
-            group["eps"],
-            group["weight_decay"],
-            group["decoupled_weight_decay"],
-            group["maximize"],
-        )
-        counts += 1
-        return True
-
-    def _begin(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = self.state[p] = self.init_state(p, group)
-        return state
-
-    def _counts(self, states: list[dict[str, Any]], group: dict[str, Any]) -> np.ndarray:
-        """The steps of all ``states`` as one array, of which the tensors in the states are views.
-
-        One addition then counts for all parameters.
-        """
-        steps = [state["step"]._array for state in states]
-        joined = self.__dict__.setdefault("_joined_counts", {})
-        counts, views = joined.get(id(group), (None, ()))
-        if len(views) == len(steps) and all(map(is_, views, steps)):
-            return counts
-        counts = np.array([float(step) for step in steps], np.float32)
-        views = [counts[place, ...] for place in range(len(steps))]
-        for state, view in zip(states, views):
-            state["step"]._array = view
-        joined[id(group)] = (counts, views)
-        return counts
 
 
 class AdamW(Adam):

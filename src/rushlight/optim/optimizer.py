@@ -1,12 +1,9 @@
-"""What all optimizers share: parameter groups, state, closures, hooks, saving, and the joined step.
+"""What all optimizers share: parameter groups, state, closures, hooks, saving, and the step.
 
 A rule is a subclass with `init_state` and `update`: its formula in ordinary tensor ops, for one parameter.
-Where the extension has the formula as one pass over all parameters, the same class also defines
-
-    update_together(params, group) -> bool
-
-for parameters that all have a gradient. Where it cannot do them it changes nothing and returns False, or
-lets the extension's TypeError or ValueError through; then `update` does them one by one.
+Where the formula is element-wise (``elementwise = True``) all parameters of a group are updated in one
+pass of the extension: `joined` makes a program of the same formula. Where the extension cannot, and for
+all other rules, `update` does one parameter after the other.
 """
 
 from __future__ import annotations
@@ -21,9 +18,11 @@ from typing import Any, TypeAlias
 
 from .. import config, dtypes
 from ..autograd.modes import enable_grad, no_grad, set_grad_enabled
+from ..ops.complex import view_as_complex, view_as_real
 from ..ops.creation import tensor
 from ..tensor import Tensor
 from ..utils.hooks import RemovableHandle
+from .joined import JoinedStep
 
 __all__ = [
     "Optimizer",
@@ -147,9 +146,10 @@ class Optimizer:
         self._optimizer_load_state_dict_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
         self._optimizer_load_state_dict_post_hooks: OrderedDict[int, Callable] = OrderedDict()
         self._opt_called = False
-        # The native pass is for the formula of the class that has it, not for one that overrides it.
+        # Only the class that has the formula knows whether it is element-wise.
         rule = next(cls for cls in type(self).__mro__ if "update" in cls.__dict__)
-        self._joins = "update_together" in rule.__dict__ and config.KERNELS.read() == "fast"
+        joins = rule.__dict__.get("elementwise", False) and config.KERNELS.read() == "fast"
+        self._joined = JoinedStep() if joins else None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -157,6 +157,12 @@ class Optimizer:
             cls.step = _with_hooks(cls.__dict__["step"])
 
     # ---- what a rule defines
+
+    # Whether `update` is element-wise arithmetic: it uses what `tape.Symbol` has, and decides nothing by
+    # the values of its tensors. To be said by the class that defines `update`.
+    elementwise = False
+    # What the rule keeps as 0-dim tensors of which it uses the values.
+    numbers: tuple[str, ...] = ("step",)
 
     def init_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """What the rule remembers of ``p`` before its first update, by PyTorch's names."""
@@ -196,36 +202,29 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
-            if params and not (self._joins and self._step_together(params, group)):
+            if params and self._joined is not None:
+                params = self._joined.step(self, params, group)
+            if params:
                 self._step_each(params, group)
         return loss
 
-    def _step_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
-        """The native pass; False, with nothing changed, where it does not take these parameters."""
-        # A parameter that is listed twice is updated twice, one after the other.
-        if group["differentiable"] or len(set(map(id, params))) != len(params):
-            return False
-        try:
-            if not self.update_together(params, group):
-                return False
-        except (TypeError, ValueError):
-            return False
-        for p in params:
-            # What backward saved of the old values must not be taken for the new ones.
-            counter = p._counter
-            if counter is None:
-                p._counter = [1]
-            else:
-                counter[0] += 1
-        return True
-
-    def _step_each(self, params: list[Tensor], group: dict[str, Any]) -> None:
+    def _step_each(self, params: Iterable[Tensor], group: dict[str, Any]) -> None:
         with set_grad_enabled(bool(group.get("differentiable", False))):
             for p in params:
                 state = self.state.get(p) or self.init_state(p, group)
-                self.update(p, p._grad, state, group)
+                if self.elementwise and p.is_complex():
+                    self._update_complex(p, state, group)
+                else:
+                    self.update(p, p._grad, state, group)
                 if state:
                     self.state[p] = state
+
+    def _update_complex(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Real and imaginary parts are numbers of their own."""
+        parts = {k: view_as_real(t) if t.is_complex() else t for k, t in state.items()}
+        self.update(view_as_real(p), view_as_real(p._grad), parts, group)
+        for name in parts.keys() - state.keys():
+            state[name] = view_as_complex(parts[name])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of all parameters.

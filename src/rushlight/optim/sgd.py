@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend.native import extension
-from ..ops.creation import empty_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
 from .options import check_forms, check_not_negative, check_rate, rate_of
@@ -43,6 +41,8 @@ class SGD(Optimizer):
     >>> w
     tensor([0.5000, 1.0000], requires_grad=True)
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -98,33 +98,3 @@ class SGD(Optimizer):
             p.sub_(g * lr)
         else:
             p.add_(g, alpha=-lr)
-
-    def update_together(self, params: list[Tensor], group: dict[str, Any]) -> bool:
-        """One step of all ``params`` in one native pass; not while some, but not all, are at their first."""
-        buffers = made = None
-        if group["momentum"] != 0:
-            states = [self.state[p] for p in params]
-            held = [state.get("momentum_buffer") for state in states]
-            # Counting with `==` would compare tensors.
-            missing = sum([buffer is None for buffer in held])
-            if missing == len(held):
-                held = made = [empty_like(p) for p in params]
-            elif missing:
-                return False
-            buffers = [buffer._array for buffer in held]
-        extension.sgd_step(
-            [p._array for p in params],
-            [p._grad._array for p in params],
-            buffers,
-            float(group["lr"]),
-            group["momentum"],
-            group["dampening"],
-            float(group["weight_decay"]),
-            group["nesterov"],
-            group["maximize"],
-            made is not None,
-        )
-        if made is not None:
-            for state, buffer in zip(states, made):
-                state["momentum_buffer"] = buffer
-        return True
