@@ -14,7 +14,10 @@ ORDER = (
     "lenet",
     "three_block_cnn",
     "resnet18",
+    "mixed_precision",
+    "optimizer_steps",
     "tiny_ops",
+    "save_load",
     "import_time",
     "peak_memory",
 )

@@ -3,11 +3,13 @@
 import pickle
 import warnings
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 import rushlight  # noqa: E402
+import rushlight.optim.swa_utils  # noqa: E402
 
 
 class Cube:
@@ -30,6 +32,12 @@ def optimizer_of(framework, groups=2, rule="SGD", **options):
 
 def chained(s, o):
     return s.ChainedScheduler([s.ConstantLR(o, 0.5, 20), s.ExponentialLR(o, 0.97)])
+
+
+def swa_utils(s):
+    return {rushlight.optim.lr_scheduler: rushlight, torch.optim.lr_scheduler: torch}[
+        s
+    ].optim.swa_utils
 
 
 SCHEDULES = {
@@ -69,6 +77,12 @@ SCHEDULES = {
         o, [s.ConstantLR(o), s.ExponentialLR(o, 0.9)], [0]
     ),
     "chained": chained,
+    "swa": lambda s, o: swa_utils(s).SWALR(o, 0.01, 50),
+    "swa linear": lambda s, o: swa_utils(s).SWALR(o, [0.01, 0.5], 50, "linear"),
+    "chain of chains": lambda s, o: s.ChainedScheduler([chained(s, o), s.StepLR(o, 50)], o),
+    "sequence in a chain": lambda s, o: s.ChainedScheduler(
+        [s.SequentialLR(o, [s.ConstantLR(o), s.ExponentialLR(o, 0.97)], [15]), s.StepLR(o, 70)]
+    ),
 }
 RULES = ["SGD", "Adam"]
 
@@ -162,7 +176,7 @@ def test_state_dicts_load_in_the_other_framework(name, source, target):
     assert shown(first, first_scheduler) == shown(second, second_scheduler)
 
 
-JUMPING = [n for n in SCHEDULES if not n.startswith(("sequential", "chained"))]
+JUMPING = [n for n in SCHEDULES if not n.startswith(("seq", "chain"))]
 
 
 @pytest.mark.parametrize("name", JUMPING)
@@ -221,10 +235,15 @@ def test_going_on_with_last_epoch(name, last_epoch):
     assert run(rushlight) == run(torch)
 
 
-def test_a_chain_in_a_sequence():
+@pytest.mark.parametrize(
+    "inner",
+    [chained, lambda s, o: s.SequentialLR(o, [s.LinearLR(o), s.StepLR(o, 9)], [8])],
+    ids=["chain", "sequence"],
+)
+def test_several_in_a_sequence(inner):
     def make(s, optimizer):
         with pytest.warns(UserWarning, match="before `optimizer.step"):
-            return s.SequentialLR(optimizer, [chained(s, optimizer), s.StepLR(optimizer, 9)], [50])
+            return s.SequentialLR(optimizer, [inner(s, optimizer), s.StepLR(optimizer, 9)], [50])
 
     assert trace(rushlight, make, "SGD") == trace(torch, make, "SGD")
 
@@ -288,6 +307,22 @@ def test_plateau(options):
             s.step(framework.tensor(loss) if step % 2 else loss)
             seen.append((s.get_last_lr(), str(s.state_dict())))
         return seen
+
+    assert run(rushlight) == run(torch)
+
+
+@pytest.mark.parametrize("options", PLATEAUS, ids=str)
+def test_plateau_for_200_steps(options):
+    metrics = np.random.default_rng(0).normal(size=200) + np.linspace(9, 1, 200)
+
+    def run(framework):
+        optimizer = optimizer_of(framework)
+        s = framework.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+        rates = []
+        for metric in metrics.tolist():
+            s.step(metric)
+            rates.append(s.get_last_lr())
+        return rates
 
     assert run(rushlight) == run(torch)
 
@@ -363,7 +398,6 @@ CALLS = {
     "right order": lambda s, f: ordered(f, "oss"),
     "epoch": lambda s, f: s.CosineAnnealingLR(o(f), 3).step(2),
     "get_lr": lambda s, f: s.StepLR(o(f), 3).get_lr(),
-    "verbose": lambda s, f: s.StepLR(o(f), 3, verbose=True),
     "too few lambdas": lambda s, f: s.LambdaLR(optimizer_of(f), [abs]),
     "too few factors": lambda s, f: s.MultiplicativeLR(optimizer_of(f), [abs]),
     "no function": lambda s, f: s.MultiplicativeLR(o(f), 0.5),

@@ -114,8 +114,9 @@ class Adam(Optimizer):
         square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]
-            largest.copy_(largest.maximum(square))
-            square = largest
+            # Backward keeps what was compared.
+            before = largest.clone() if group["differentiable"] else largest
+            square = largest.copy_(before.maximum(square))
         size = (square.sqrt() / math.sqrt(1 - beta2**steps)).add_(group["eps"])
         length = lr / (1 - beta1**steps)
         if isinstance(length, Tensor):

@@ -47,7 +47,9 @@ class JoinedStep:
         known = rule.state
         states = [known.get(p) or rule.init_state(p, group) for p in params]
         left: list[Tensor] = []
-        for form, places in _alike(list(map(tuple, states))):
+        # The numbers in a state may have the precision of its parameter.
+        kinds = [(p._array.dtype.char, *state) for p, state in zip(params, states)]
+        for (_, *form), places in _alike(kinds):
             if places is None:
                 left += self._step_form(rule, group, form, params, states)
             else:
@@ -59,7 +61,7 @@ class JoinedStep:
         self,
         rule: Optimizer,
         group: dict[str, Any],
-        form: tuple[str, ...],
+        form: list[str],
         params: list[Tensor],
         states: list[dict[str, Any]],
     ) -> Sequence[Tensor]:
@@ -82,11 +84,11 @@ class JoinedStep:
         return left
 
     def _joined(
-        self, group: dict[str, Any], form: tuple[str, ...], name: str, states: list[dict[str, Any]]
+        self, group: dict[str, Any], form: list[str], name: str, states: list[dict[str, Any]]
     ) -> np.ndarray:
         """The 0-dim tensors called ``name`` as one array, of which those in the states are views."""
         arrays = [state[name]._array for state in states]
-        key = (id(group), form, name)
+        key = (id(group), arrays[0].dtype.char, name, *form)
         joined, views = self._numbers.get(key, (None, ()))
         if len(views) == len(arrays) and all(map(is_, views, arrays)):
             return joined
@@ -111,7 +113,7 @@ def _alike(keys: list[Hashable]) -> list[tuple[Any, list[int] | None]]:
 def _run(
     rule: Optimizer,
     group: dict[str, Any],
-    form: tuple[str, ...],
+    form: list[str],
     scalars: dict[str, Scalar],
     params: list[Tensor],
     states: list[dict[str, Any]],

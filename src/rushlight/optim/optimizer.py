@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 from .. import config, dtypes
 from ..autograd.modes import enable_grad, no_grad, set_grad_enabled
-from ..ops.complex import view_as_complex, view_as_real
-from ..ops.creation import tensor
+from ..ops.complex import view_as_real
+from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from ..utils.hooks import RemovableHandle
 from .joined import JoinedStep
@@ -209,9 +209,16 @@ class Optimizer:
         return loss
 
     def _step_each(self, params: Iterable[Tensor], group: dict[str, Any]) -> None:
-        with set_grad_enabled(bool(group.get("differentiable", False))):
+        recorded = bool(group.get("differentiable", False))
+        with set_grad_enabled(recorded):
             for p in params:
                 state = self.state.get(p) or self.init_state(p, group)
+                if recorded:
+                    # Backward keeps what the last step used, which this one must not write to.
+                    state = {
+                        name: value.clone() if isinstance(value, Tensor) else value
+                        for name, value in state.items()
+                    }
                 if self.elementwise and p.is_complex():
                     self._update_complex(p, state, group)
                 else:
@@ -224,7 +231,8 @@ class Optimizer:
         parts = {k: view_as_real(t) if t.is_complex() else t for k, t in state.items()}
         self.update(view_as_real(p), view_as_real(p._grad), parts, group)
         for name in parts.keys() - state.keys():
-            state[name] = view_as_complex(parts[name])
+            state[name] = zeros_like(p)
+            view_as_real(state[name]).copy_(parts[name])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of all parameters.
@@ -305,10 +313,14 @@ class Optimizer:
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         numbers: dict[Tensor, int] = {}
+        start = 0
         groups = []
         for group in self.param_groups:
             packed = {key: value for key, value in group.items() if key != "params"}
-            packed["params"] = [numbers.setdefault(p, len(numbers)) for p in group["params"]]
+            # As in PyTorch, a parameter that is listed twice has the number of its last place.
+            numbers.update((p, start + place) for place, p in enumerate(group["params"]))
+            start += len(group["params"])
+            packed["params"] = [numbers[p] for p in group["params"]]
             groups.append(packed)
         state = {
             numbers[key] if isinstance(key, Tensor) else key: value
@@ -372,8 +384,9 @@ class Optimizer:
             for option, default in self.defaults.items():
                 group.setdefault(option, default)
         for remembered in self.state.values():
-            if isinstance(remembered, dict) and isinstance(remembered.get("step"), (int, float)):
-                remembered["step"] = tensor(float(remembered["step"]), dtype=dtypes.float32)
+            for name in self.numbers if isinstance(remembered, dict) else ():
+                if isinstance(remembered.get(name), (int, float)):
+                    remembered[name] = tensor(float(remembered[name]), dtype=dtypes.float32)
 
     # ---- hooks
 

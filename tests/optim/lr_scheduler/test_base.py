@@ -5,7 +5,14 @@ import warnings
 import pytest
 
 import rushlight
-from rushlight.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR, _LRScheduler
+from rushlight.optim.lr_scheduler import (
+    ChainedScheduler,
+    LambdaLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+    StepLR,
+    _LRScheduler,
+)
 
 
 def sgd(**options):
@@ -137,3 +144,43 @@ def test_the_older_name():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert isinstance(Old(sgd()), LRScheduler)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: StepLR(o, 3, verbose=True),
+        lambda o: StepLR(o, 3, 0.1, -1, True),
+        lambda o: Fixed(o, -1, True),
+        lambda o: ReduceLROnPlateau(o, verbose=True),
+        lambda o: ChainedScheduler([StepLR(o, 1)], verbose=True),
+    ],
+)
+def test_verbose_is_taken_and_warns(make):
+    with pytest.warns(UserWarning, match="verbose is deprecated and prints nothing"):
+        scheduler = make(sgd())
+    assert "verbose" not in scheduler.state_dict()
+
+
+@pytest.mark.parametrize("value", [False, "deprecated"])
+def test_verbose_that_asks_for_nothing(value):
+    StepLR(sgd(), 3, verbose=value)
+
+
+def test_a_subclass_that_passes_verbose_on():
+    class WarmUp(LRScheduler):
+        def __init__(self, optimizer, steps, last_epoch=-1, verbose=False):
+            self.steps = steps
+            super().__init__(optimizer, last_epoch, verbose)
+
+        def get_lr(self):
+            return [base * min(1, self.last_epoch / self.steps) for base in self.base_lrs]
+
+    assert WarmUp(sgd(), 4).get_last_lr() == [0.0]
+    with pytest.warns(UserWarning, match="verbose is deprecated"):
+        WarmUp(sgd(), 4, verbose=True)
+
+
+def test_too_many_arguments():
+    with pytest.raises(TypeError, match="takes from 3 to 5 positional arguments but 7 were given"):
+        StepLR(sgd(), 3, 0.1, -1, True, 5)

@@ -15,6 +15,7 @@ from .factors import (
     StepLR,
 )
 from .plateau import ReduceLROnPlateau
+from .plotting import plot, rates
 
 __all__ = [
     "ChainedScheduler",
@@ -34,4 +35,6 @@ __all__ = [
     "SequentialLR",
     "StepLR",
     "_LRScheduler",
+    "plot",
+    "rates",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import types
 import warnings
 from collections.abc import Callable
@@ -75,6 +77,37 @@ def warn_of_epoch() -> None:
     )
 
 
+def takes_verbose(init: Callable) -> Callable:
+    """``init`` with the argument ``verbose`` of older programs, at the end or by name.
+
+    An ``init`` that has such a parameter itself, or passes on what it does not know, stays as it is.
+    """
+    parameters = inspect.signature(init).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if "verbose" in parameters or kinds & {
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.VAR_KEYWORD,
+    }:
+        return init
+    count = len(parameters)
+
+    @functools.wraps(init)
+    def init_with_verbose(self: Any, *args: Any, **kwargs: Any) -> None:
+        verbose = kwargs.pop("verbose", None)
+        if len(args) == count:
+            *args, verbose = args
+        if verbose and verbose != "deprecated":
+            warnings.warn(
+                "The argument verbose is deprecated and prints nothing; "
+                "print scheduler.get_last_lr() after step().",
+                UserWarning,
+                stacklevel=2,
+            )
+        init(self, *args, **kwargs)
+
+    return init_with_verbose
+
+
 class LRScheduler:
     """The base of all schedules.
 
@@ -103,6 +136,12 @@ class LRScheduler:
     _get_lr_called_within_step: bool = False
     _is_initial: bool = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = takes_verbose(cls.__dict__["__init__"])
+
+    @takes_verbose
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
         self.optimizer = optimizer
