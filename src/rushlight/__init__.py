@@ -65,7 +65,9 @@ globals().update({d.name: d for d in _dtypes})
 globals().update(_aliases)
 globals().update(_exports["torch"])
 
-from . import backends, cuda, linalg, mps, nn, optim, serialization, testing, utils
+from . import amp, backends, cpu, cuda, linalg, mps, nn, optim, serialization, testing, utils
+from .amp import autocast
+from .amp.state import *  # noqa: F403 - what it lists in __all__
 from . import debug as _debug
 from .version import __version__
 
@@ -76,3 +78,18 @@ inf = _math.inf
 nan = _math.nan
 pi = _math.pi
 newaxis = None
+
+# Rooms that are entered at their first use, so that the import stays short.
+_LATER = ("finetune", "hub", "multiprocessing", "vision")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

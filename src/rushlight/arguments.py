@@ -10,23 +10,27 @@ from typing import Any
 
 import numpy as np
 
+from . import casting
 from .operands import Number
 from .tensor import Tensor
 
 
-def guarded(function: Any) -> Any:
+def guarded(function: Any, words: dict[str, str] | None = None) -> Any:
     """What users call in the place of a function made of ops: where it fails, it names an argument of a wrong type.
 
     An op does so itself, and a method's first argument is a tensor.
+
+    Args:
+        words: what the function says of autocast; None if it says nothing.
     """
-    if type(function) is not FunctionType or hasattr(function, "op"):
+    if type(function) is not FunctionType or hasattr(function, "op") or hasattr(function, "words"):
         return function
     known = [
         n
         for n, a in function.__annotations__.items()
         if n not in ("self", "return") and _is_known(a)
     ]
-    if not known:
+    if not known and words is None:
         return function
 
     @functools.wraps(function)
@@ -34,21 +38,37 @@ def guarded(function: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except (AttributeError, TypeError):
-            signature = inspect.signature(function)
-            try:
-                given = signature.bind(*args, **kwargs).arguments
-            except TypeError:
-                given = {}
-            refuse_wrong_types(
-                function.__name__,
-                (
-                    (n, p.annotation, given.get(n, _NOT_GIVEN))
-                    for n, p in signature.parameters.items()
-                ),
-            )
+            _refuse_arguments(function, args, kwargs)
             raise
 
-    return checked
+    if words is None:
+        return checked
+    regions = casting.watched(words)
+
+    @functools.wraps(function)
+    def casting_checked(*args: Any, **kwargs: Any) -> Any:
+        if regions:
+            return casting.call(words, checked, args, kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (AttributeError, TypeError):
+            _refuse_arguments(function, args, kwargs)
+            raise
+
+    casting_checked.words = words
+    return casting_checked
+
+
+def _refuse_arguments(function: FunctionType, args: tuple, kwargs: dict) -> None:
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        given = {}
+    refuse_wrong_types(
+        function.__name__,
+        ((n, p.annotation, given.get(n, _NOT_GIVEN)) for n, p in signature.parameters.items()),
+    )
 
 
 def refuse_wrong_types(name: str, arguments: Iterable[tuple[str, Any, Any]]) -> None:

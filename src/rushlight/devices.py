@@ -109,6 +109,15 @@ class _Default(threading.local):
 _default = _Default()
 
 
+def is_available(device_type: str) -> bool:
+    """Whether tensors can be on devices of a type here.
+
+    >>> is_available("cpu")
+    True
+    """
+    return device_type in ("cpu", "meta")
+
+
 def resolve(place: device | str | int | None) -> device:
     """The device that ``place`` means; None is the default one.
 

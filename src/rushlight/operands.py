@@ -46,3 +46,10 @@ def fit_number(value: Any, target: dtypes.dtype) -> Any:
     if target.rank == dtypes.FLOATING:
         return float(value) if isinstance(value, numbers.Real) else value
     return complex(value)
+
+
+def rounded_number(value: Any, target: dtypes.dtype) -> Any:
+    """A number as a tensor of half precision would hold it; itself beside any other dtype."""
+    if target.rank == dtypes.FLOATING and target.itemsize == 2 and value is not None:
+        return float(target.numpy.type(value))
+    return value

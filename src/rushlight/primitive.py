@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import config, dtypes, road
+from . import casting, config, dtypes, road
 from .arguments import cure_for, guarded, refuse_wrong_types
 from .autograd.graph import Node, next_number
 from .autograd.modes import state
@@ -51,6 +51,7 @@ from .results import (
     wrap_all,
 )
 from .road import OPERAND, OPTIONAL, TENSOR, TENSORS, VALUE
+from .samples import Call, Reject, call, reject  # noqa: F401 - ops find them here
 from .tensor import MetaArray, Tensor, settle, wrap
 
 # What NumPy warns of, a division by zero or an overflow, gives an ordinary value here, as in PyTorch.
@@ -67,32 +68,6 @@ class Spec(NamedTuple):
 def like(x: Tensor, dtype: dtypes.dtype | None = None) -> Spec:
     """The shape of ``x``, and its dtype unless another is given."""
     return Spec(x._array.shape, x.dtype if dtype is None else dtype)
-
-
-class Call(NamedTuple):
-    """A sample: the arguments of one call."""
-
-    args: tuple
-    kwargs: dict
-
-
-def call(*args: Any, **kwargs: Any) -> Call:
-    """A sample call of an op, for its tests."""
-    return Call(args, kwargs)
-
-
-class Reject(NamedTuple):
-    """A call that must fail, with the exception and a part of its message."""
-
-    error: type
-    message: str
-    args: tuple
-    kwargs: dict
-
-
-def reject(error: type, message: str, *args: Any, **kwargs: Any) -> Reject:
-    """A call of an op that must raise ``error`` with a text that contains ``message``."""
-    return Reject(error, message, args, kwargs)
 
 
 class Kernel(NamedTuple):
@@ -125,7 +100,7 @@ _KINDS = {
 PRIMITIVES: dict[str, Primitive] = {}
 EXPORTS: dict[str, dict[str, Any]] = {}
 
-# Who listens to every call: debug switches, profilers, autocast, tracers. Each is a function
+# Who listens to every call: debug switches, profilers, tracers. Each is a function
 # (op, values, proceed) -> result that calls proceed(values) to go on.
 listeners: list[Callable] = []
 
@@ -145,14 +120,19 @@ def export(function: Any, places: Sequence[str], name: str | None = None) -> Non
             setattr(Tensor, name, function)
 
 
-def exported(*places: str, names: Sequence[str] = ()) -> Callable:
+def exported(
+    *places: str, names: Sequence[str] = (), autocast: str | dict[str, str] | None = None
+) -> Callable:
     """Declares an op that is made of other ops: a plain function with a public name.
 
     Args:
         names: more names for the same function.
+        autocast: its word or words, as `casting` lists them; without, each op in it goes by its own.
     """
 
     def declare(function: Callable) -> Callable:
+        if autocast is not None:
+            function = guarded(function, casting.words(autocast))
         for name in (function.__name__, *names):
             export(function, places, name)
         return function
@@ -189,7 +169,7 @@ class Primitive:
             wanted, the rule gets None.
         node_name: PyTorch's name for its node in the graph.
         random: the kernel draws random numbers, so samples are compared with care.
-        autocast: ``"lower"``, ``"float32"`` or ``"promote"``: its dtype under autocast.
+        autocast: its dtype under autocast, a word or one for each type of device, as `casting` lists them.
     """
 
     def __init__(
@@ -208,7 +188,7 @@ class Primitive:
         kept_for: dict[str, Sequence[str]] | None = None,
         node_name: str | None = None,
         random: bool = False,
-        autocast: str | None = None,
+        autocast: str | dict[str, str] | None = None,
     ):
         self.declared = rule
         self.name = rule.__name__
@@ -225,7 +205,7 @@ class Primitive:
         words = self.title.split("_")
         self.node_name = node_name or "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
         self.random = random
-        self.autocast = autocast
+        self.autocast = casting.words(autocast)
         self.kernels: dict[str, list[Kernel]] = {"cpu": [], "cuda": []}
         self.gradient: Any = None
         self.first_needed_by: list[int] | None = None
@@ -244,6 +224,8 @@ class Primitive:
         self.kinds = tuple(_KINDS.get(rule.__annotations__.get(n), VALUE) for n in names)
         self.tensor_names = tuple(n for n, k in zip(names, self.kinds) if k != VALUE)
         self.function = self._stand_in(self.slow)
+        if self.autocast is not None:
+            self.cast_already = self._stand_in(self._proceed, watches=False)
         for part in ("kernel", "vjp", "oracle", "samples", "rejects"):
             setattr(self.function, part, getattr(self, part))
         PRIMITIVES[self.name] = self
@@ -313,11 +295,15 @@ class Primitive:
 
     # ---- making the roads -------------------------------------------------------------------------
 
-    def _stand_in(self, slow: Callable) -> Callable:
-        """The public function: at its first call it writes the road and becomes it."""
+    def _stand_in(self, slow: Callable, watches: bool = True) -> Callable:
+        """The public function: at its first call it writes the road and becomes it.
+
+        Args:
+            watches: whether it looks out for autocast.
+        """
         scope = {"__name__": self.declared.__module__, "slow": slow}
         function = FunctionType(_FIRST_CALL, scope, self.name)
-        scope["become_road"] = lambda: self._become_road(function)
+        scope["become_road"] = lambda: self._become_road(function, watches)
         scope["itself"] = function
         function.__doc__ = self.declared.__doc__
         function.__module__ = self.declared.__module__
@@ -330,10 +316,11 @@ class Primitive:
         """The same road for ``a + b``: an operand of a foreign type gives Python the other side's turn."""
         return self._stand_in(self.slow_operator)
 
-    def _become_road(self, function: Callable) -> None:
+    def _become_road(self, function: Callable, watches: bool) -> None:
         scope = function.__globals__
         scope.update(self._scope(), record=self.record)
-        made = self._execute(road.road(self, self.cpu_kernels()), scope, "road")[self.name]
+        text = road.road(self, self.cpu_kernels(), watches)
+        made = self._execute(text, scope, "road")[self.name]
         function.__code__ = made.__code__
         function.__defaults__ = made.__defaults__
         function.__kwdefaults__ = made.__kwdefaults__
@@ -384,6 +371,11 @@ class Primitive:
 
     def slow(self, *values: Any) -> Any:
         """The call, for everything that the road does not handle at once."""
+        if self.autocast is not None and state.autocast is not None:
+            return casting.call(self.autocast, self.cast_already, values)
+        return self._proceed(*values)
+
+    def _proceed(self, *values: Any) -> Any:
         values = self._checked(values)
         if self.promote is not None:
             values = self._promoted(values)
@@ -744,7 +736,7 @@ _FIRST_CALL: CodeType = _first_call_template.__code__
 _SCOPE = {
     "ndarray": np.ndarray, "np": np, "Tensor": Tensor, "new": object.__new__, "Node": Node,
     "next_number": next_number, "state": state, "history": history, "settle": settle, "View": View,
-    "listeners": listeners, "PLAIN_NUMBERS": PLAIN_NUMBERS, "SEVERAL": (tuple, list),
+    "listeners": listeners, "regions": casting.regions["cpu"], "PLAIN_NUMBERS": PLAIN_NUMBERS, "SEVERAL": (tuple, list),
     "as_array": as_array, "wrap_all": wrap_all, "hides_order": hides_order, "Saved": Saved,
     "unpack": unpack, "version_of": version_of, "check_version": check_version,
     "check_versions": check_versions, "attach_outputs": attach_outputs, "native": native,

@@ -37,8 +37,12 @@ from typing import Any
 TENSOR, OPTIONAL, OPERAND, TENSORS, VALUE = "tensor", "optional", "operand", "tensors", "value"
 
 
-def road(op: Any, kernels: Sequence[Any]) -> str:
-    """The source of the public function."""
+def road(op: Any, kernels: Sequence[Any], watches: bool = True) -> str:
+    """The source of the public function.
+
+    Args:
+        watches: whether a call inside of an autocast region goes the slow way, if the op has a word for it.
+    """
     head = f"def {op.name}{signature(op)}:"
     values = ", ".join(op.parameters)
     slow = f"return slow({values})"
@@ -46,7 +50,9 @@ def road(op: Any, kernels: Sequence[Any]) -> str:
         return f"{head}\n    {slow}\n"
     fetch, ready = _fetch(op)
     lines = ["try:", *_indent(fetch), "except AttributeError:", f"    {slow}"]
-    lines += [f"if listeners or not ({' and '.join(ready)}):", f"    {slow}"]
+    watches = watches and op.autocast is not None and "cpu" in op.autocast
+    watched = "listeners or regions" if watches else "listeners"
+    lines += [f"if {watched} or not ({' and '.join(ready)}):", f"    {slow}"]
     if op.view:
         x = op.parameters[0]
         lines += [f"if {x}._private:", f"    settle({x})", f"    {x}_ = {x}._array"]

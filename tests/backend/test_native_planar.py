@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from rushlight import _native
-from rushlight.ops.conv import Geometry, _convolution_oracle, _convolution_weight_gradient_oracle
+from rushlight.ops.convolution import (
+    Geometry,
+    _convolution_oracle,
+    _convolution_weight_gradient_oracle,
+)
 
 # (N, C, H, W), outputs, kernel, padding: rows shorter and longer than a vector, every block size.
 CASES = [

@@ -417,13 +417,13 @@ def test_rejected_arrays():
         _native.unary(999, x, x)
     with pytest.raises(ValueError, match="unknown opcode -1"):
         _native.binary(-1, x, x, x)
-    with pytest.raises(TypeError, match="unary: x must be float32 or float64, got int64"):
+    with pytest.raises(TypeError, match="unary: x must be float32, .* or float16, got int64"):
         _native.unary(exp, np.ones(3, np.int64), np.ones(3, np.int64))
     with pytest.raises(TypeError, match="unary: out must be float32, got float64"):
         _native.unary(exp, x, numbers(4, 6, dtype=np.float64))
     with pytest.raises(TypeError):
         _native.unary(exp, [1.0], x)
-    with pytest.raises(TypeError, match="float32 or float64"):
+    with pytest.raises(TypeError, match="got another dtype"):
         _native.unary(exp, x.astype(">f4"), x)
     with pytest.raises(ValueError, match=r"unary: out must have shape \(4, 6\), got \(6, 4\)"):
         _native.unary(exp, x, numbers(6, 4))

@@ -340,7 +340,7 @@ def pool(
 
 def test_rejected():
     zeros = np.zeros
-    with pytest.raises(TypeError, match="x must be float32 or float64, got int64"):
+    with pytest.raises(TypeError, match="x must be float32, float64 or bfloat16, got int64"):
         pool(x=zeros((1, 3, 4, 4), np.int64))
     with pytest.raises(TypeError, match="out must be float32, got float64"):
         pool(out=zeros((1, 3, 2, 2)))

@@ -156,7 +156,7 @@ def test_rejected():
     code = CODES["sum"]
     with pytest.raises(ValueError, match="unknown opcode 5"):
         _native.reduce(5, x, (0,), np.ones(4, np.float32))
-    with pytest.raises(TypeError, match="x must be float32 or float64, got int64"):
+    with pytest.raises(TypeError, match="x must be float32, float64 or bfloat16, got int64"):
         _native.reduce(code, np.ones(3, np.int64), (0,), np.ones((), np.float32))
     with pytest.raises(TypeError, match="out must be float32, got float64"):
         _native.reduce(code, x, (0,), np.ones(4))

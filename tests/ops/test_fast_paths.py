@@ -5,7 +5,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.backend import native
-from rushlight.ops.conv import Geometry
+from rushlight.ops.convolution import Geometry
 from rushlight.ops.window import Window
 from rushlight.primitive import PRIMITIVES
 from rushlight.tensor import wrap
@@ -47,6 +47,34 @@ def test_double_precision_takes_the_plain_kernel():
     x = torch.ones(2, 64, 8, 8, dtype=torch.float64)
     w = torch.ones(64, 64, 3, 3, dtype=torch.float64)
     assert PRIMITIVES["convolution"].kernel_for(x, w, None, PLAIN) == "convolution"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(
+    "name, shapes, rest, kernel",
+    [
+        ("convolution", [(2, 64, 8, 8), (64, 64, 3, 3)], (None, PLAIN), "convolution_onednn"),
+        ("convolution", [(2, 3, 32, 32), (6, 3, 5, 5)], (None, PLAIN), "convolution_onednn"),
+        (
+            "convolution_input_gradient",
+            [(2, 64, 6, 6), (64, 64, 3, 3)],
+            ((8, 8), PLAIN),
+            "convolution_input_gradient_onednn",
+        ),
+        (
+            "convolution_weight_gradient",
+            [(2, 64, 6, 6), (2, 64, 8, 8)],
+            ((3, 3), PLAIN),
+            "convolution_weight_gradient_onednn",
+        ),
+        ("linear", [(2, 4), (3, 4)], (None,), "linear_onednn"),
+        ("mm", [(2, 4), (4, 3)], (), "mm_onednn"),
+        ("bmm", [(5, 2, 4), (5, 4, 3)], (), "bmm_onednn"),
+    ],
+)
+def test_half_precision_runs_in_the_extension(name, shapes, rest, kernel, dtype):
+    tensors = [torch.ones(shape, dtype=dtype) for shape in shapes]
+    assert PRIMITIVES[name].kernel_for(*tensors, *rest) == kernel
 
 
 @pytest.mark.parametrize("shape", [(64, 32, 28, 28), (1 << 20,)])

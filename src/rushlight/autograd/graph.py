@@ -293,8 +293,9 @@ def walk(
         else:
             pending[node] = g
             push(heap, (-node.number, id(node), node))
-    before = state.grad
-    state.grad = create_graph
+    before = state.grad, state.autocast
+    # The ops here compute in the dtypes that were recorded, wherever backward() is called.
+    state.grad, state.autocast = create_graph, None
     try:
         while heap:
             node = pop(heap)[2]
@@ -343,7 +344,7 @@ def walk(
             # Nothing here may hold a gradient that a leaf is about to take over.
             g = gx = gradients = array = None
     finally:
-        state.grad = before
+        state.grad, state.autocast = before
     return found
 
 

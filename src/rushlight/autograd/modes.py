@@ -11,15 +11,19 @@ from typing import Any
 class _State(threading.local):
     grad = True
     inference = False
+    # The dtype in which "lower" ops compute, for each type of device inside of whose region this thread
+    # is; None outside of all (see casting.py).
+    autocast: dict[str, Any] | None = None
 
 
 state = _State()
 # A value of its own in the main thread, so that the hot road finds it at the first look.
 state.grad = True
 state.inference = False
+state.autocast = None
 
 
-class _Mode:
+class Mode:
     """A context manager that is a decorator too, for functions and for generators."""
 
     def __call__(self, function: Any) -> Any:
@@ -62,11 +66,11 @@ class _Mode:
 
         return wrapped
 
-    def clone(self) -> _Mode:
+    def clone(self) -> Mode:
         return type(self)()
 
 
-class no_grad(_Mode):
+class no_grad(Mode):
     """Inside it no operation records a gradient. A context manager or a decorator.
 
     >>> x = rushlight.ones(2, requires_grad=True)
@@ -91,7 +95,7 @@ class no_grad(_Mode):
         state.grad = self._before
 
 
-class enable_grad(_Mode):
+class enable_grad(Mode):
     """Inside it operations record gradients, also within ``no_grad``. A context manager or a decorator.
 
     >>> x = rushlight.ones(2, requires_grad=True)
@@ -115,7 +119,7 @@ class enable_grad(_Mode):
         state.grad = self._before
 
 
-class set_grad_enabled(_Mode):
+class set_grad_enabled(Mode):
     """Switches recording on or off at once; as a context manager it switches back at its end.
 
     Args:
@@ -148,7 +152,7 @@ class set_grad_enabled(_Mode):
         return set_grad_enabled(self.mode)
 
 
-class inference_mode(_Mode):
+class inference_mode(Mode):
     """``no_grad`` for code that never needs gradients of its results.
 
     Args:

@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import os
 
+import ml_dtypes
 import numpy as np
 
 from .. import _native as extension
 from .. import config
 
 float32 = np.dtype(np.float32)
+float16 = np.dtype(np.float16)
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
+HALVES = (bfloat16, float16)
+
+# The dtypes in which the extension convolves and multiplies matrices on this processor.
+COMPUTED = (float32, bfloat16) if extension.has_bfloat16() else (float32,)
+# Those that the loops of norms, pools and reductions take.
+LOOPED = (float32, bfloat16)
 
 # From this many elements on, a pass over an array is worth several threads.
 LARGE = 16384
@@ -23,10 +32,10 @@ CHANNELS_FROM_END = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 65)}
 
 
 def same_order(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two float32 arrays lie in memory alike, without gaps."""
+    """Whether two arrays of a dtype that the loops take lie in memory alike, without gaps."""
     return (
-        x.dtype is float32
-        and y.dtype is float32
+        (x.dtype is float32 or x.dtype in HALVES)
+        and y.dtype is x.dtype
         and x.strides == y.strides
         and x.shape == y.shape
         and dense(x)
@@ -41,9 +50,39 @@ def dense(x: np.ndarray) -> bool:
     return x.ndim > 2 and x.transpose(CHANNELS_TO_END[x.ndim]).flags.c_contiguous
 
 
+def converts(a: np.dtype, b: np.dtype) -> bool:
+    """Whether `converted` goes from one dtype to the other."""
+    return (a is float32 and b in HALVES) or (b is float32 and a in HALVES)
+
+
+def converted(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """``x`` in another dtype, rounded to nearest even, in the same order of memory."""
+    if not (dense(x) and x.flags.aligned):
+        # NumPy takes a stride of 0 for the smallest; as an order of memory it means nothing.
+        x = x.copy(order="C" if 0 in x.strides else "K")
+    out = np.empty_like(x, dtype)
+    extension.convert(x, out)
+    return out
+
+
+def in_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`converted`, but ``x`` itself where that is its dtype."""
+    return x if x.dtype is dtype else converted(x, dtype)
+
+
+def widened(x: np.ndarray | None) -> np.ndarray | None:
+    """``x``, of float32 or half precision, in float32."""
+    return x if x is None or x.dtype is float32 else converted(x, float32)
+
+
+def computable(x: np.ndarray | None) -> np.ndarray | None:
+    """``x``, of float32 or half precision, in a dtype in which the extension computes."""
+    return x if x is None or x.dtype in COMPUTED else converted(x, float32)
+
+
 def matrices(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two float32 arrays hold matrices that the extension multiplies: none empty, rows or columns dense."""
-    return b.dtype is float32 and a.size > 0 and b.size > 0
+    """Whether two arrays hold matrices that the extension multiplies: of one dtype, none empty."""
+    return b.dtype is a.dtype and a.size > 0 and b.size > 0
 
 
 def channels_last(shape: tuple[int, ...], dtype: np.dtype = float32) -> np.ndarray:

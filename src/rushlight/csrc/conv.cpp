@@ -4,6 +4,7 @@
 #include <climits>
 
 #include "array.h"
+#include "conv_patches.h"
 #include "ints.h"
 #include "onednn.h"
 #include "registry.h"
@@ -260,6 +261,10 @@ void conv_backward_weights(const Array &x, const Array &g, const Array &gw, cons
         fill_zero(gw);
         if (gb) fill_zero(gb);
         return;
+    }
+    if (!gb && groups == 1 && geo.spatial == 2 && dilation[0] == 1 && dilation[1] == 1) {
+        const PatchGeometry patches{{stride[0], stride[1]}, {padding[0], padding[1]}};
+        if (patches_suit(x, g, gw, patches)) return patch_weights(x, g, gw, patches);
     }
     Key key(op_conv_weights);
     key.add(x);

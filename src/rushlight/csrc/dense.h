@@ -17,6 +17,25 @@ inline void expect_real(const Array &a, const char *what) {
     if (!a.aligned) fail_layout(a, what);
 }
 
+// float32, float64 or bfloat16, aligned.
+inline void expect_real_or_bfloat16(const Array &a, const char *what) {
+    if (a.dtype != DType::float32 && a.dtype != DType::float64 && a.dtype != DType::bfloat16) {
+        fail_type(std::string(what) + " must be float32, float64 or bfloat16, got " +
+                  dtype_name(a.dtype));
+    }
+    if (!a.aligned) fail_layout(a, what);
+}
+
+// float32, float64, bfloat16 or float16, aligned.
+inline void expect_floating(const Array &a, const char *what) {
+    const bool half = a.dtype == DType::bfloat16 || a.dtype == DType::float16;
+    if (!half && a.dtype != DType::float32 && a.dtype != DType::float64) {
+        fail_type(std::string(what) + " must be float32, float64, bfloat16 or float16, got " +
+                  dtype_name(a.dtype));
+    }
+    if (!a.aligned) fail_layout(a, what);
+}
+
 inline void expect_dense(const Array &a, const char *what) {
     if (!dense(a))
         fail(std::string(what) +

@@ -4,6 +4,7 @@
 
 #include "array.h"
 #include "kernels/dot_gemm.h"
+#include "matmul.h"
 #include "onednn.h"
 #include "registry.h"
 #include "strided.h"
@@ -176,6 +177,8 @@ bool small_matmul(const Array &a, const Array &b, const Array *bias, const Array
     return false;
 }
 
+}  // namespace
+
 void run_matmul(const Array &a, const Array &b, const Array *bias, const Array &out) {
     if (out.size == 0) return;
     if (a.size == 0) {
@@ -205,6 +208,8 @@ void run_matmul(const Array &a, const Array &b, const Array *bias, const Array &
     }
     if (!small_matmul(a, b, bias, out)) onednn_matmul(a, b, bias, out);
 }
+
+namespace {
 
 void check_result(const Array &out, const Array &a, const char *what) {
     if (out.dtype == DType::float32 && a.dtype == DType::bfloat16)

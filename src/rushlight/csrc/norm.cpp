@@ -152,15 +152,6 @@ T first_of(const Rows &x, int64_t c) {
     return reinterpret_cast<const T *>(x.data)[c];
 }
 
-float widen(float v) { return v; }
-float widen(uint16_t v) {
-    const uint32_t bits = uint32_t(v) << 16;
-    float value;
-    static_assert(sizeof value == sizeof bits);
-    __builtin_memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 template <typename T>
 void forward(const BatchNormLoops<T> &loops, const Array &x, const OptionalArray &weight,
              const OptionalArray &bias, const Array &mean_out, const Array &var_out,
@@ -209,9 +200,9 @@ void batch_norm_forward(const Array &x, const OptionalArray &weight, const Optio
     nb::gil_scoped_release nogil;
     const auto &kernels = batch_norm_kernels();
     if (x.dtype == DType::float32) {
-        forward(kernels.float32, x, weight, bias, mean_out, var_out, out, eps);
+        forward(kernels.f32, x, weight, bias, mean_out, var_out, out, eps);
     } else {
-        forward(kernels.bfloat16, x, weight, bias, mean_out, var_out, out, eps);
+        forward(kernels.bf16, x, weight, bias, mean_out, var_out, out, eps);
     }
 }
 
@@ -234,9 +225,9 @@ void batch_norm_inference(const Array &x, const OptionalArray &weight, const Opt
     }
     const auto &kernels = batch_norm_kernels();
     if (x.dtype == DType::float32) {
-        normalize_rows(kernels.float32, from, channels, per, to);
+        normalize_rows(kernels.f32, from, channels, per, to);
     } else {
-        normalize_rows(kernels.bfloat16, from, channels, per, to);
+        normalize_rows(kernels.bf16, from, channels, per, to);
     }
     to.write(out);
 }
@@ -313,9 +304,9 @@ void batch_norm_backward(const Array &g, const Array &x, const OptionalArray &we
     }
     const auto &kernels = batch_norm_kernels();
     if (x.dtype == DType::float32) {
-        backward(kernels.float32, g, x, weight, mean, var, gx, gweight, gbias, eps, training);
+        backward(kernels.f32, g, x, weight, mean, var, gx, gweight, gbias, eps, training);
     } else {
-        backward(kernels.bfloat16, g, x, weight, mean, var, gx, gweight, gbias, eps, training);
+        backward(kernels.bf16, g, x, weight, mean, var, gx, gweight, gbias, eps, training);
     }
 }
 

@@ -70,19 +70,20 @@ void run(int64_t n, int64_t grain, const F &f) {
     parallel_for(n, grain, f);
 }
 
-// Calls f(loops, T()) with the loops for the dtype.
+// Calls f(loops, S()) with the loops for the dtype.
 template <typename F>
 void with_loops(DType dtype, const F &f) {
     const PointwiseKernels &kernels = pointwise_kernels();
-    if (dtype == DType::float32) {
-        f(kernels.f32, float());
-    } else {
-        f(kernels.f64, double());
+    switch (dtype) {
+        case DType::float32: return f(kernels.f32, float());
+        case DType::float64: return f(kernels.f64, double());
+        case DType::bfloat16: return f(kernels.bf16, bfloat16());
+        default: return f(kernels.f16, float16());
     }
 }
 
 void expect_input(const Array &x, const char *what) {
-    expect_real(x, what);
+    expect_floating(x, what);
     expect_dense(x, what);
 }
 
@@ -102,9 +103,10 @@ void unary(int64_t code, const Array &x, const Array &out, double alpha, double 
     expect_out(out, x, "unary: out");
     expect_same_or_apart(out, x, "unary: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *from = x.as<const T>();
-        T *to = out.as<T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *from = x.as<const S>();
+        S *to = out.as<S>();
         run(x.size, grain(op), [=, &loops](int64_t begin, int64_t end) {
             loops.unary(op, from + begin, to + begin, end - begin, T(alpha), T(beta));
         });
@@ -120,9 +122,10 @@ void binary(int64_t code, const Array &x, const Array &y, const Array &out, doub
     expect_same_or_apart(out, x, "binary: out");
     expect_same_or_apart(out, y, "binary: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *left = x.as<const T>(), *right = y.as<const T>();
-        T *to = out.as<T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *left = x.as<const S>(), *right = y.as<const S>();
+        S *to = out.as<S>();
         run(x.size, grain(op), [=, &loops](int64_t begin, int64_t end) {
             loops.binary(op, left + begin, right + begin, to + begin, end - begin, T(alpha),
                          T(beta));
@@ -144,9 +147,10 @@ void binary_scalar(int64_t code, const Array &x, double y, const Array &out, dou
     expect_out(out, x, "binary_scalar: out");
     expect_same_or_apart(out, x, "binary_scalar: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *from = x.as<const T>();
-        T *to = out.as<T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *from = x.as<const S>();
+        S *to = out.as<S>();
         run(x.size, grain_of_moves, [=, &loops](int64_t begin, int64_t end) {
             loops.binary_scalar(op, from + begin, T(y), to + begin, end - begin, T(alpha));
         });
@@ -166,9 +170,10 @@ void binary_channel(int64_t code, const Array &x, const Array &y, const Array &o
     expect_same_or_apart(out, x, "binary_channel: out");
     expect_apart(out, y, "binary_channel: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *from = x.as<const T>(), *vector = y.as<const T>();
-        T *to = out.as<T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *from = x.as<const S>(), *vector = y.as<const S>();
+        S *to = out.as<S>();
         const int64_t each = split.length * split.inner;
         if (x.size == 0) return;
         if (split.rows > 1) {
@@ -197,9 +202,10 @@ void ternary(int64_t code, const Array &x, const Array &y, const Array &z, const
     expect_out(out, x, "ternary: out");
     for (const Array *input : {&x, &y, &z}) expect_same_or_apart(out, *input, "ternary: out");
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *a = x.as<const T>(), *b = y.as<const T>(), *c = z.as<const T>();
-        T *to = out.as<T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *a = x.as<const S>(), *b = y.as<const S>(), *c = z.as<const S>();
+        S *to = out.as<S>();
         run(x.size, grain_of_moves, [=, &loops](int64_t begin, int64_t end) {
             loops.ternary(op, a + begin, b + begin, c + begin, to + begin, end - begin, T(alpha));
         });
@@ -220,10 +226,11 @@ void bernoulli_mask_apply(const Array &x, const Array &mask, double scale, const
         expect_same_or_apart(out, mask, what);
     }
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
-        const T *from = x.as<const T>(), *reals = mask.as<const T>();
+        using S = decltype(zero);
+        using T = Wide<S>;
+        const S *from = x.as<const S>(), *reals = mask.as<const S>();
         const uint8_t *flags = mask.as<const uint8_t>();
-        T *to = out.as<T>();
+        S *to = out.as<S>();
         run(x.size, grain_of_moves, [=, &loops](int64_t begin, int64_t end) {
             if (bytes) {
                 loops.mask_bytes(from + begin, flags + begin, to + begin, end - begin, T(scale));

@@ -7,9 +7,11 @@
 
 #include <nanobind/stl/optional.h>
 
+#include "allocator.h"
 #include "array.h"
 #include "dense.h"
 #include "ints.h"
+#include "kernels/convert.h"
 #include "registry.h"
 #include "threads.h"
 
@@ -141,7 +143,7 @@ PoolStrides strides_of(const Array &a, bool lanes) {
 }
 
 void expect_images(const Array &large, const Array &small, const Names &names) {
-    expect_real(large, names.large);
+    expect_real_or_bfloat16(large, names.large);
     expect_ndim(large, 3, 5, names.large);
     expect_dense(large, names.large);
     expect_dtype(small, large.dtype, names.small);
@@ -225,6 +227,10 @@ bool build(Pool &pool, const Array &large, const Array &small, const Array *inde
                           ": indices must be uint8, int32 or int64, got " +
                           dtype_name(index->dtype));
         }
+        if (task.index != PoolIndex::tap && large.dtype == DType::bfloat16) {
+            fail_type(std::string(names.function) +
+                      ": beside bfloat16, indices must be uint8, got " + dtype_name(index->dtype));
+        }
         if (task.index != PoolIndex::tap &&
             (plane >= most || plane / task.axis[2].in / task.axis[1].in >= most)) {
             fail(std::string(names.function) + ": a plane of 2^31 elements or more has no indices");
@@ -281,10 +287,10 @@ void over_items(int64_t items, int64_t work, const F &f) {
 template <typename F>
 void with_loops(DType dtype, const F &f) {
     const PoolKernels &kernels = pool_kernels();
-    if (dtype == DType::float32) {
-        f(kernels.f32, float());
-    } else {
-        f(kernels.f64, double());
+    switch (dtype) {
+        case DType::float32: return f(kernels.f32, float());
+        case DType::float64: return f(kernels.f64, double());
+        default: return f(kernels.bf16, bfloat16());
     }
 }
 
@@ -301,13 +307,41 @@ void max_forward(const Array &x, const Array &out, const OptionalArray &indices,
     Pool pool;
     if (!build(pool, x, out, indices ? &indices : nullptr, windows, false, names)) return;
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
+        using S = decltype(zero);
         over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes,
                    [&](int64_t begin, int64_t end) {
-                       loops.max(pool.task, x.as<const T>(), out.as<T>(),
+                       loops.max(pool.task, x.as<const S>(), out.as<S>(),
                                  indices ? indices.data : nullptr, begin, end);
                    });
     });
+}
+
+// Overlapping windows: gradients are added up where they meet. Returns whether all indices are good.
+template <typename T>
+bool scatter(const PoolLoops<T> &loops, const PoolTask &task, int64_t work, const T *g,
+             const void *index, T *out) {
+    std::atomic<bool> good{true};
+    const int64_t items = task.n * task.groups * ((task.lanes + task.block - 1) / task.block);
+    over_items(items, work / items, [&](int64_t begin, int64_t end) {
+        if (loops.max_scatter(task, g, index, out, begin, end) >= 0) good = false;
+    });
+    return good;
+}
+
+// The same in float32, rounded once.
+bool scatter_wide(const PoolTask &task, int64_t work, const Array &g, const void *index,
+                  const Array &out) {
+    const ConvertKernels &convert = convert_kernels();
+    Scratch memory(size_t(g.size + out.size) * sizeof(float));
+    float *const wide_out = reinterpret_cast<float *>(memory.data()), *wide_g = wide_out + out.size;
+    over_items(g.size, 1, [&](int64_t begin, int64_t end) {
+        convert.from_bfloat16(end - begin, g.as<const uint16_t>() + begin, wide_g + begin);
+    });
+    const bool good = scatter(pool_kernels().f32, task, work, wide_g, index, wide_out);
+    over_items(out.size, 1, [&](int64_t begin, int64_t end) {
+        convert.to_bfloat16(end - begin, wide_out + begin, out.as<uint16_t>() + begin);
+    });
+    return good;
 }
 
 void max_backward(const Array &g, const Array &indices, const Array &out,
@@ -319,23 +353,23 @@ void max_backward(const Array &g, const Array &indices, const Array &out,
     Pool pool;
     if (!build(pool, out, g, &indices, windows, true, names)) return;
     const PoolTask &task = pool.task;
-    std::atomic<bool> good{true};
+    bool good = true;
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
+        using S = decltype(zero);
         if (pool.once) {
             over_items(pool.outputs(), out.size / pool.outputs() + task.lanes,
                        [&](int64_t begin, int64_t end) {
-                           loops.max_spread(task, g.as<const T>(), indices.data, out.as<T>(), begin,
+                           loops.max_spread(task, g.as<const S>(), indices.data, out.as<S>(), begin,
                                             end);
                        });
             return;
         }
-        const int64_t items = task.n * task.groups * ((task.lanes + task.block - 1) / task.block);
-        over_items(items, (out.size + 4 * g.size) / items, [&](int64_t begin, int64_t end) {
-            if (loops.max_scatter(task, g.as<const T>(), indices.data, out.as<T>(), begin, end) >=
-                0)
-                good = false;
-        });
+        const int64_t work = out.size + 4 * g.size;
+        if constexpr (std::is_same_v<S, bfloat16>) {
+            good = scatter_wide(task, work, g, indices.data, out);
+        } else {
+            good = scatter(loops, task, work, g.as<const S>(), indices.data, out.as<S>());
+        }
     });
     if (!good) {
         throw std::out_of_range(
@@ -352,10 +386,10 @@ void avg_forward(const Array &x, const Array &out, const std::vector<Windows> &w
     if (!build(pool, x, out, nullptr, windows, false, names)) return;
     pool.task.divisor_override = divisor;
     with_loops(x.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
+        using S = decltype(zero);
         over_items(pool.outputs(), x.size / pool.outputs() + pool.task.lanes,
                    [&](int64_t begin, int64_t end) {
-                       loops.avg(pool.task, x.as<const T>(), out.as<T>(), begin, end);
+                       loops.avg(pool.task, x.as<const S>(), out.as<S>(), begin, end);
                    });
     });
 }
@@ -368,16 +402,16 @@ void avg_backward(const Array &g, const Array &out, const std::vector<Windows> &
     if (!build(pool, out, g, nullptr, windows, true, names)) return;
     pool.task.divisor_override = divisor;
     with_loops(g.dtype, [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
+        using S = decltype(zero);
         if (pool.once) {
             over_items(pool.outputs(), out.size / pool.outputs() + pool.task.lanes,
                        [&](int64_t begin, int64_t end) {
-                           loops.avg_spread(pool.task, g.as<const T>(), out.as<T>(), begin, end);
+                           loops.avg_spread(pool.task, g.as<const S>(), out.as<S>(), begin, end);
                        });
             return;
         }
         over_items(pool.inputs(), 2 * pool.task.lanes, [&](int64_t begin, int64_t end) {
-            loops.avg_collect(pool.task, g.as<const T>(), out.as<T>(), begin, end);
+            loops.avg_collect(pool.task, g.as<const S>(), out.as<S>(), begin, end);
         });
     });
 }

@@ -98,13 +98,13 @@ Plan plan_of(std::vector<Group> groups) {
     return plan;
 }
 
-template <typename T>
+template <typename S>
 struct Reducer {
     Reduction op;
-    const ReduceLoops<T> &loops;
+    const ReduceLoops<S> &loops;
     const Plan &plan;
-    const T *x;
-    T *out;
+    const S *x;
+    S *out;
     double start, count;
     int64_t each;    // results of a unit
     int64_t splits;  // units to a block
@@ -114,7 +114,7 @@ struct Reducer {
     // Piece `piece` of unit `unit`, into results[0, count of its results).
     void piece(int64_t unit, int64_t piece, double *results) const {
         const int64_t first = unit % splits * each, n = std::min(each, plan.results() - first);
-        const T *from = x + offset_at(plan.outer_kept, unit / splits, &Group::stride) +
+        const S *from = x + offset_at(plan.outer_kept, unit / splits, &Group::stride) +
                         first * (plan.lines() ? plan.a.stride : plan.b.stride);
         std::fill(results, results + n, start);
         const int64_t length = plan.length();
@@ -122,7 +122,7 @@ struct Reducer {
         const int64_t end = at + steps / pieces + (piece < steps % pieces ? 1 : 0);
         while (at < end) {
             const int64_t within = at % length, here = std::min(length - within, end - at);
-            const T *block = from + offset_at(plan.outer_reduced, at / length, &Group::stride);
+            const S *block = from + offset_at(plan.outer_reduced, at / length, &Group::stride);
             if (plan.lines()) {
                 loops.lines(op, block + within, n, plan.a.stride, here, results);
             } else {
@@ -135,10 +135,11 @@ struct Reducer {
     void finish(int64_t unit, const double *results) const {
         const int64_t first = unit % splits * each, n = std::min(each, plan.results() - first);
         const int64_t stride = plan.result_stride();
-        T *to =
+        S *to =
             out + offset_at(plan.outer_kept, unit / splits, &Group::out_stride) + first * stride;
         for (int64_t i = 0; i < n; ++i)
-            to[i * stride] = T(op == Reduction::mean ? results[i] / count : results[i]);
+            to[i * stride] = narrow<S>(
+                Wide<S>(op == Reduction::mean ? results[i] / count : results[i]));
     }
 
     void join(double *results, const double *more, int64_t n) const {
@@ -208,7 +209,7 @@ void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, cons
     if (code < 0 || code >= int64_t(Reduction::count))
         fail("reduce: unknown opcode " + std::to_string(code));
     const Reduction op = Reduction(code);
-    expect_real(x, "reduce: x");
+    expect_real_or_bfloat16(x, "reduce: x");
     expect_dense(x, "reduce: x");
     expect_dtype(out, x.dtype, "reduce: out");
     bool reduced[max_ndim] = {};
@@ -249,22 +250,22 @@ void reduce(int64_t code, const Array &x, const std::vector<int64_t> &axes, cons
              "; x has shape " + describe_shape(x.shape, x.ndim));
     }
     const auto run = [&](const auto &loops, auto zero) {
-        using T = decltype(zero);
+        using S = decltype(zero);
         if (count == 0) {
-            const T value = op == Reduction::mean ? T(NAN) : T(0);
-            std::fill(out.as<T>(), out.as<T>() + out.size, value);
+            const S value = narrow<S>(Wide<S>(op == Reduction::mean ? NAN : 0.0));
+            std::fill(out.as<S>(), out.as<S>() + out.size, value);
             return;
         }
         const Plan plan = plan_of(groups_of(x, reduced, out_strides));
-        Reducer<T> reducer{
-            op, loops, plan, x.as<const T>(), out.as<T>(), start_of(op), double(count), 0, 0, 0, 0};
+        Reducer<S> reducer{
+            op, loops, plan, x.as<const S>(), out.as<S>(), start_of(op), double(count), 0, 0, 0, 0};
         reducer.run(x.size);
     };
     const ReduceKernels &kernels = reduce_kernels();
-    if (x.dtype == DType::float32) {
-        run(kernels.f32, float());
-    } else {
-        run(kernels.f64, double());
+    switch (x.dtype) {
+        case DType::float32: return run(kernels.f32, float());
+        case DType::float64: return run(kernels.f64, double());
+        default: return run(kernels.bf16, bfloat16());
     }
 }
 

@@ -15,7 +15,10 @@ namespace {
 
 std::atomic<int> thread_count{0};
 
-// The other threads of an OpenMP team do not survive fork(), and waiting for them would never end.
+// The other threads of an OpenMP team do not survive fork(), and waiting for them would never end:
+// they are sent home before, so that the child, too, can make a team. Until it asks for one it
+// computes alone, as the parent's other children do beside it.
+void before_fork() { omp_pause_resource_all(omp_pause_soft); }
 void after_fork_in_child() { thread_count = 1; }
 
 }  // namespace
@@ -25,7 +28,7 @@ int get_num_threads() {
     if (n == 0) {
         n = omp_get_max_threads();
         thread_count = n;
-        pthread_atfork(nullptr, nullptr, after_fork_in_child);
+        pthread_atfork(before_fork, nullptr, after_fork_in_child);
     }
     return n;
 }

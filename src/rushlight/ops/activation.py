@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..backend import native
 from ..primitive import Spec, call, exported, reject
 from ..tensor import Tensor
 from .checks import floating_only, no_complex
@@ -23,6 +22,7 @@ from .family import (
     declared,
     fast_unary,
     gradient,
+    loop_kernel,
     plain_kernel,
     unary,
 )
@@ -65,23 +65,12 @@ def activation(
         checks="always" if whole else "failure", inplace=True, node_name=node_name,
     )  # fmt: skip
     op.checks_of_operands = (no_complex, *check) if whole else (floating_only,)
-    plain_kernel(op.function, computed_wide(kernel))
+    op.wide = computed_wide(kernel)
+    plain_kernel(op.function, op.wide)
     if opcode is not None:
-        code, loop, empty_like = (
-            native.extension.UNARY[opcode],
-            native.extension.unary,
-            np.empty_like,
+        op.add_kernel(
+            "cpu", loop_kernel(opcode), when=COMPACT, writes=True, name="native_" + opcode
         )
-
-        def run(
-            x: np.ndarray, alpha: float, beta: float, out: np.ndarray | None = None
-        ) -> np.ndarray:
-            if out is None:
-                out = empty_like(x)
-            loop(code, x, out, alpha, beta)
-            return out
-
-        op.add_kernel("cpu", run, when=COMPACT, writes=True, name="native_" + opcode)
 
     def vjp(g: Tensor, input: Tensor, alpha: float, beta: float) -> Tensor:
         return slope(g, input, alpha, beta)
@@ -200,7 +189,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return leaky_relu(input, negative_slope, True)
 
 
-@exported("torch", "nn.functional", "Tensor")
+@exported("torch", "nn.functional", "Tensor", autocast="lower")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """Each element, times a learnt slope where it is negative.
 

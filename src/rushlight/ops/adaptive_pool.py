@@ -52,7 +52,7 @@ def _adaptive_avg_pool(xp, x, size):
 
 @adaptive_avg_pool.kernel(
     "cpu",
-    when=lambda x, size: x.dtype is native.float32 and x.size > 0 and min(size, default=0) > 0,
+    when=lambda x, size: x.dtype in native.LOOPED and x.size > 0 and min(size, default=0) > 0,
 )
 def _adaptive_avg_pool_native(xp, x, size):
     x = native.plane_order(x)
@@ -106,12 +106,12 @@ def _adaptive_avg_pool_gradient(xp, g, size):
 
 
 @adaptive_avg_pool_gradient.kernel(
-    "cpu", when=lambda g, size: g.dtype is native.float32 and g.size > 0
+    "cpu", when=lambda g, size: g.dtype in native.LOOPED and g.size > 0
 )
 def _adaptive_avg_pool_gradient_native(xp, g, size):
     # Channels-last, as the convolution that takes this gradient wants it.
     g = native.as_channels_last(g)
-    gx = native.channels_last((*g.shape[:2], *size))
+    gx = native.channels_last((*g.shape[:2], *size), g.dtype)
     native.extension.adaptive_avg_pool_backward(g, gx)
     return gx
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import sharing
 from ..autograd.graph import AccumulateGrad
 from ..autograd.modes import state
 from ..autograd.views import history
@@ -199,14 +200,21 @@ Tensor._make_subclass = staticmethod(_make_subclass)
 
 @exported("Tensor")
 def share_memory_(self: Tensor) -> Tensor:
-    """The tensor itself: processes made by fork see its memory as it was; there is no shared memory here."""
+    """Moves the values to memory that other processes see as well, and returns the tensor.
+
+    Tensors of which it is a view move along; other views, and NumPy arrays, keep the memory that was.
+
+    >>> rushlight.ones(2).share_memory_().is_shared()
+    True
+    """
+    sharing.share(self)
     return self
 
 
 @exported("Tensor")
 def is_shared(self: Tensor) -> bool:
-    """Whether other processes see this memory: never."""
-    return False
+    """Whether other processes see this memory."""
+    return sharing.is_shared(self)
 
 
 @exported("Tensor")

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import native
+from ..operands import rounded_number
 from ..primitive import Spec, call, exported, fit_number, primitive, result_type
 from ..tensor import Tensor
 from .checks import broadcast, no_bool, no_complex
@@ -37,19 +38,19 @@ def _no_bools(name: str, *operands: Any) -> None:
 
 _add = binary(
     "_add", np.add, "``input + other``.", vjp=(lambda g: g, lambda g: g), places=(),
-    oracle=lambda x, y: -(-x - y), node_name="AddBackward0",
+    oracle=lambda x, y: -(-x - y), node_name="AddBackward0", rounds_numbers=True,
 )  # fmt: skip
 fast_binary(_add, "add")
 
 _sub = binary(
     "_sub", np.subtract, "``input - other``.", vjp=(lambda g: g, lambda g: -g), places=(),
-    oracle=lambda x, y: x + -y, check=_no_bools, node_name="SubBackward0",
+    oracle=lambda x, y: x + -y, check=_no_bools, node_name="SubBackward0", rounds_numbers=True,
 )  # fmt: skip
 fast_binary(_sub, "sub")
 
 _rsub = binary(
     "_rsub", lambda x, y: np.subtract(y, x), "``other - input``.", vjp=(lambda g: -g, lambda g: g), places=(),
-    oracle=lambda x, y: y + -x, check=_no_bools, inplace=False, node_name="RsubBackward1",
+    oracle=lambda x, y: y + -x, check=_no_bools, inplace=False, node_name="RsubBackward1", rounds_numbers=True,
 )  # fmt: skip
 fast_binary(_rsub, "rsub")
 
@@ -118,7 +119,7 @@ def _scaled(run: Any, input: Any, other: Any, alpha: Any) -> Tensor:
         )
     if not isinstance(other, Tensor):
         return (_add.op.inplace if run is _add_scaled.op.inplace else _add)(input, other * alpha)
-    return run(input, other, fit_number(alpha, found))
+    return run(input, other, rounded_number(fit_number(alpha, found), found))
 
 
 @exported("torch", "Tensor")
@@ -219,6 +220,7 @@ _rdiv = binary(
     domain=(0.5, 2.0), inplace=False, node_name="DivBackward0",
     vjp=(lambda g, input, other: -(g * conj(other / input)) / conj(input), lambda g, input: g / conj(input)),
     oracle=lambda x, y: y * x**-1.0,
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_binary(_rdiv, "rdiv")
 

@@ -47,7 +47,7 @@ def _avg_pool(xp, x, window, count_include_pad, divisor):
     return (sums / _counts(window, x.shape[2:], count_include_pad, divisor)).astype(x.dtype)
 
 
-@avg_pool.kernel("cpu", when=lambda x, *rest: x.dtype is native.float32 and x.size > 0)
+@avg_pool.kernel("cpu", when=lambda x, *rest: x.dtype in native.LOOPED and x.size > 0)
 def _avg_pool_native(xp, x, window, count_include_pad, divisor):
     x = native.plane_order(x)
     out = native.empty_in_order_of(x, (*x.shape[:2], *window.output(x.shape[2:])), x.dtype)
@@ -110,10 +110,15 @@ def _avg_pool_gradient(xp, g, size, window, count_include_pad, divisor):
     return xp.ascontiguousarray(result[(slice(None), slice(None), *inner)])
 
 
-@avg_pool_gradient.kernel("cpu", when=lambda g, *rest: g.dtype is native.float32 and g.size > 0)
+@avg_pool_gradient.kernel("cpu", when=lambda g, *rest: g.dtype in native.LOOPED and g.size > 0)
 def _avg_pool_gradient_native(xp, g, size, window, count_include_pad, divisor):
-    g = native.plane_order(g)
-    gx = native.empty_in_order_of(g, (*g.shape[:2], *size), g.dtype)
+    # One window lies in either order; convolutions want the gradient channels-last.
+    one = g.size == g.shape[0] * g.shape[1]
+    g = native.as_channels_last(g) if one else native.plane_order(g)
+    shape = (*g.shape[:2], *size)
+    gx = (
+        native.channels_last(shape, g.dtype) if one else native.empty_in_order_of(g, shape, g.dtype)
+    )
     native.extension.avg_pool_backward(g, gx, *window[:3], count_include_pad, divisor)
     return gx
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend import native
+from ..operands import rounded_number
 from ..primitive import Spec, call, exported, fit_number, like, primitive, reject, result_type
 from ..tensor import Tensor, wrap
 from .checks import broadcast, no_bool, no_complex
@@ -271,6 +272,8 @@ def _limited(run: Any, input: Tensor, low: Any, high: Any) -> Tensor:
         )
     kind = input._array.dtype.kind
     plain = (type(low) in _NUMBERS or low is None) and (type(high) in _NUMBERS or high is None)
+    if plain and input._array.dtype.itemsize == 2:
+        low, high = (rounded_number(x, input.dtype) for x in (low, high))
     if plain and kind == "f" and not (low is None and high is None):
         return run(input, low, high)
     if low is None and high is None:

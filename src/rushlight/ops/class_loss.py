@@ -205,7 +205,7 @@ nll_gradient.vjp(
 )
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -245,7 +245,6 @@ def nll_loss(
     outputs=("loss", "probs", "total"),
     differentiable=1,
     node_name="NllLossBackward0",
-    autocast="float32",
 )
 def softmax_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
@@ -398,7 +397,7 @@ def _softmax_cross_entropy_gradient_native(
     return out
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def cross_entropy(
     input: Tensor,
     target: Tensor,

@@ -244,7 +244,7 @@ def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     return made if out is None else write_out(out, made)
 
 
-@exported("torch")
+@exported("torch", autocast={"cpu": "float32"})
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Complex numbers with given sizes and angles.
 
@@ -280,7 +280,7 @@ def _view_as_real_vjp(g):
     return view_as_complex(g.contiguous())
 
 
-@primitive("torch", view=True, node_name="ViewAsComplexBackward0")
+@primitive("torch", view=True, node_name="ViewAsComplexBackward0", autocast={"cpu": "float32"})
 def view_as_complex(input: Tensor) -> Spec:
     """Pairs in a last dimension of length 2 seen as complex numbers.
 

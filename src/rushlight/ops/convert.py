@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..backend import native
 from ..memory import NAMES, channels_last, checked_format, contiguous_format, preserve_format
 from ..primitive import Spec, export, exported, like, primitive
 from ..tensor import MetaArray, Tensor, settle, wrap
@@ -48,6 +49,8 @@ def _cast(xp, x, dtype):
 
 def cast_array(x: np.ndarray, dtype: dtypes.dtype) -> np.ndarray:
     """A copy of an array in another dtype; of complex values the real parts where that is real."""
+    if native.converts(x.dtype, dtype.numpy):
+        return native.converted(x, dtype.numpy)
     kind = x.dtype.kind
     if kind == "c" and dtype.rank < dtypes.COMPLEX and dtype.rank != dtypes.BOOLEAN:
         x, kind = x.real, "f"

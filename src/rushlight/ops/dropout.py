@@ -84,7 +84,8 @@ def _dropped(
     if p == 1.0:
         return input.mul_(0) if inplace else input * 0
     mask = _mask(input, input._array.shape if shape is None else shape, p)
-    scale = float(np.float32(1.0 / (1.0 - p)))
+    # Rounded as the mask's own elements would be.
+    scale = float(input._array.dtype.type(1.0 / (1.0 - p)))
     if inplace:
         return input.mul_(mask * scale)
     if shape is None:

@@ -13,7 +13,7 @@ from ..tensor import Tensor
 from .choice import maximum, minimum, where
 from .family import write_out
 from .reduce import (
-    COMPACT,
+    COMPACT_LOOPED,
     _sum,
     dims_of,
     kept,
@@ -73,7 +73,7 @@ def _extreme(name: str, ufunc: Any, word: str, opcode: str) -> Any:
             raise TypeError("complex numbers have no order")
         return ufunc.reduce(x, dims, None, None, keepdim)
 
-    function.op.add_kernel("cpu", native_reduction(opcode), when=COMPACT)
+    function.op.add_kernel("cpu", native_reduction(opcode), when=COMPACT_LOOPED)
 
     @function.vjp
     def vjp(g, input, out, dims, keepdim):

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import config, dtypes
 from ..autograd.modes import state
 from ..autograd.views import advance
 from ..backend import native
-from ..operands import PLAIN_NUMBERS
+from ..casting import outside
+from ..operands import PLAIN_NUMBERS, rounded_number
 from ..primitive import (
     Number,
     Primitive,
@@ -35,15 +36,22 @@ from ..primitive import (
 from ..tensor import Tensor, values_of, wrap
 from .checks import broadcast, floating_only, shape_of
 
-bfloat16 = dtypes.bfloat16.numpy
 
 # When the extension's loops take over: below, a call of theirs costs more than it gains.
 # Where a kernel of several steps has a loop, the loop wins at any size.
-COMPACT = "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input))"
-LARGE = "input.size > 16383 and native.same_order(input, input)"
-LARGE_PAIR = "input.size > 16383 and native.same_order(input, input if type(other) in PLAIN_NUMBERS else other)"
+# Of half precision they take all that is large, or has several steps, however it lies: NumPy is slow there.
+COMPACT = (
+    "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input)) "
+    "or input.dtype in native.HALVES"
+)
+LARGE = "input.size > 16383 and (native.same_order(input, input) or input.dtype in native.HALVES)"
+LARGE_PAIR = (
+    "input.size > 16383 and (native.same_order(input, input if type(other) in PLAIN_NUMBERS else other) "
+    "or input.dtype in native.HALVES)"
+)
+_LARGE_HALF = "input.size > 16383 and input.dtype in native.HALVES"
 _COMPACT_GRADIENT = (
-    "grad.dtype is native.float32 and saved.dtype is native.float32 and "
+    "(grad.dtype is native.float32 or grad.dtype in native.HALVES) and saved.dtype is grad.dtype and "
     "(grad.flags.c_contiguous and saved.flags.c_contiguous or native.same_order(grad, saved))"
 )
 
@@ -119,17 +127,19 @@ def constant(value: float, dtype: np.dtype) -> np.ndarray:
 
 
 def computed_wide(kernel: Callable) -> Callable:
-    """A kernel of several steps that computes 16-bit floats in float32 and rounds once, at the end."""
+    """A kernel that computes half precision in float32 and rounds once, at the end."""
 
-    def run(x: np.ndarray, *rest: Any, **out: Any) -> Any:
-        if x.dtype.itemsize == 2 and x.dtype.kind in "fV":
-            wide = [r.astype(np.float32) if isinstance(r, np.ndarray) else r for r in rest]
-            made = kernel(x.astype(np.float32), *wide).astype(x.dtype)
-            if not out:
-                return made
-            np.copyto(out["out"], made)
-            return out["out"]
-        return kernel(x, *rest, **out)
+    def run(x: np.ndarray, *rest: Any, out: np.ndarray | None = None) -> Any:
+        if x.dtype not in native.HALVES:
+            return kernel(x, *rest) if out is None else kernel(x, *rest, out=out)
+        wide = [native.widened(r) if isinstance(r, np.ndarray) else r for r in (x, *rest)]
+        made = np.asarray(kernel(*wide))
+        if made.dtype == native.float32:
+            made = native.converted(made, x.dtype)
+        if out is None:
+            return made
+        np.copyto(out, made)
+        return out
 
     run.__name__ = getattr(kernel, "__name__", "kernel")
     return run
@@ -141,9 +151,13 @@ class Elementwise(Primitive):
     Attributes:
         checks_of_operands: functions that get the op's name and the operands as the user gave them, and raise
             for what the op does not take.
+        rounds_numbers: beside half precision a number is rounded first, as PyTorch does in sums and powers.
+        wide: the kernel that computes half precision in float32.
     """
 
     checks_of_operands: tuple[Callable, ...] = ()
+    rounds_numbers = False
+    wide: Callable
 
     def check_operands(self, *operands: Any) -> None:
         """Raises for operands that the op does not take."""
@@ -153,18 +167,23 @@ class Elementwise(Primitive):
     def _promoted(self, values: Sequence[Any]) -> list[Any]:
         if self.checks_of_operands:
             self.check_operands(*[values[i] for i in self._operands(values)])
-        return super()._promoted(values)
+        values = super()._promoted(values)
+        if self.rounds_numbers and not isinstance(values[1], Tensor):
+            values[1] = rounded_number(values[1], values[0].dtype)
+        return values
 
     def compute(self, values: Sequence[Any], out: np.ndarray | None = None) -> Any:
-        arrays = [v._array for v in values if isinstance(v, Tensor)]
-        if len(arrays) == len(values) or not any([a.dtype == bfloat16 for a in arrays]):
+        arrays = self.arrays(values)
+        if arrays[0].dtype is not native.bfloat16 or type(arrays[-1]) is np.ndarray:
+            return super().compute(values, out)
+        if arrays[0].size > 16383 and config.KERNELS.read() != "plain":
             return super().compute(values, out)
         # NumPy answers in float32 where a number stands beside bfloat16.
-        result = np.asarray(super().compute(values))
-        if out is not None:
-            np.copyto(out, result, casting="unsafe")
-            return out
-        return result.astype(bfloat16) if result.dtype == np.float32 else result
+        try:
+            with np.errstate(all="ignore"):
+                return self.wide(*arrays, out=out)
+        except Exception as error:
+            return self.explain(error, *values)
 
 
 def declared(name: str, doc: str, rule: Callable, module: str) -> Callable:
@@ -303,6 +322,8 @@ def binary(
     inplace: bool = True,
     places: Sequence[str] = ("torch", "Tensor"),
     names: Sequence[str] = (),
+    exact: bool = False,
+    rounds_numbers: bool = False,
     **options: Any,
 ) -> Callable:
     """Declares an op on pairs of elements of two tensors that broadcast, or of a tensor and a number.
@@ -312,6 +333,8 @@ def binary(
         vjp: the gradients of both operands; the walk back sums them over broadcast dimensions.
         promote: ``"same"`` computes in the operands' common dtype; ``"float"`` in the default dtype for integers.
         dtype: the dtype of the result where it is not that of the computation.
+        exact: half precision must not be computed in float32, because the result depends on how close its numbers lie.
+        rounds_numbers: as `Elementwise` has it.
     """
 
     def rule(input: Tensor | Number, other: Tensor | Number) -> Spec:
@@ -334,9 +357,10 @@ def binary(
         **{"checks": "failure"} | options,
     )
     op.checks_of_operands = check if isinstance(check, tuple) else (check,)
+    op.rounds_numbers = rounds_numbers
     if inplace and dtype is None and isinstance(kernel, np.ufunc):
         write_at_once(op, kernel)
-    _finish(op, kernel, vjp, oracle, places, names, inplace)
+    _finish(op, kernel, vjp, oracle, places, names, inplace, exact)
 
     @op.samples
     def samples(make: Callable) -> Any:
@@ -369,9 +393,14 @@ def _finish(
     places: Sequence[str],
     names: Sequence[str],
     inplace: bool,
+    exact: bool = False,
 ) -> None:
     """The parts that all short forms share."""
     plain_kernel(op.function, kernel)
+    op.wide = computed_wide(kernel)
+    if not exact:
+        name = "wide_" + op.name.strip("_")
+        op.add_kernel("cpu", op.wide, when=_LARGE_HALF, writes=True, name=name)
     if vjp is not None:
         op.vjp(**dict(zip(op.tensor_names, vjp if isinstance(vjp, tuple) else (vjp,))))
     if oracle is not None:
@@ -402,12 +431,14 @@ def taking_out(op: Primitive) -> Callable:
     if len(op.parameters) == 1:
 
         def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-            return run(input) if out is None else write_out(out, run(input))
+            return run(input) if out is None else write_out(out, outside(run, input))
 
     else:
 
         def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-            return run(input, other) if out is None else write_out(out, run(input, other))
+            if out is None:
+                return run(input, other)
+            return write_out(out, outside(run, input, other))
 
     function.__name__ = function.__qualname__ = op.name
     function.__module__ = run.__module__
@@ -455,34 +486,61 @@ def reflected(function: Callable) -> Callable:
     return method
 
 
-def fast_unary(function: Callable, opcode: str, when: str = LARGE) -> None:
-    """Adds the extension's loop for dense float32 arrays to an op of one tensor; by default for large ones."""
+def loop_kernel(opcode: str) -> Callable:
+    """The extension's loop over one array, ``f(x, *settings)``, as a kernel for arrays of `COMPACT` or `LARGE`."""
     code, loop, empty_like = native.extension.UNARY[opcode], native.extension.unary, np.empty_like
+    float32 = native.float32
 
-    def run(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def run(x: np.ndarray, *settings: float, out: np.ndarray | None = None) -> np.ndarray:
+        if x.dtype is float32 or native.dense(x):
+            if out is None:
+                out = empty_like(x)
+            loop(code, x, out, *settings)
+            return out
+        made = x.copy(order="K")
+        loop(code, made, made, *settings)
         if out is None:
-            out = empty_like(x)
-        loop(code, x, out)
+            return made
+        np.copyto(out, made)
         return out
 
-    function.op.add_kernel("cpu", run, when=when, writes=True, name="native_" + opcode)
+    return run
+
+
+def fast_unary(function: Callable, opcode: str, when: str = LARGE) -> None:
+    """Adds the extension's loop for arrays without gaps to an op of one tensor; by default for large ones."""
+    op = function.op
+    _drop_wide(op)
+    op.add_kernel("cpu", loop_kernel(opcode), when=when, writes=True, name="native_" + opcode)
 
 
 def fast_binary(function: Callable, opcode: str) -> None:
-    """Adds the extension's loop for two large float32 arrays that lie alike, or for one and a number."""
-    code, empty_like = native.extension.BINARY[opcode], np.empty_like
+    """Adds the extension's loop for two large arrays that lie alike, or for one and a number."""
+    op, code, empty_like = function.op, native.extension.BINARY[opcode], np.empty_like
     pair_loop, number_loop = native.extension.binary, native.extension.binary_scalar
+    _drop_wide(op)
+    wide = op.wide
 
     def run(x: np.ndarray, y: Any, out: np.ndarray | None = None) -> np.ndarray:
+        pair = type(y) is np.ndarray
+        if x.dtype is not native.float32 and not native.same_order(x, y if pair else x):
+            return wide(x, y, out=out)
         if out is None:
             out = empty_like(x)
-        if type(y) is np.ndarray:
+        if pair:
             pair_loop(code, x, y, out)
         else:
+            if op.rounds_numbers and x.dtype is native.float16:
+                y = float(x.dtype.type(y))
             number_loop(code, x, y, out)
         return out
 
-    function.op.add_kernel("cpu", run, when=LARGE_PAIR, writes=True, name="native_" + opcode)
+    op.add_kernel("cpu", run, when=LARGE_PAIR, writes=True, name="native_" + opcode)
+
+
+def _drop_wide(op: Elementwise) -> None:
+    """Takes away the kernel that computes large half precision in float32: a loop does that too."""
+    op.kernels["cpu"] = [k for k in op.kernels["cpu"] if k.run is not op.wide]
 
 
 def gradient(

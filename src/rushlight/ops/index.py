@@ -347,7 +347,7 @@ def _slice_part(value: Any) -> int:
 # ---- writing, as functions ----------------------------------------------------------------------------
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "promote"})
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of ``input`` with ``values`` where ``indices`` point.
 

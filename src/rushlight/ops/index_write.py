@@ -278,7 +278,7 @@ def _scaled(source: Any, alpha: Any) -> Any:
     return source if alpha == 1 else source * alpha
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "promote"})
 def index_copy(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None
 ) -> Tensor:

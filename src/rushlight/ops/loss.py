@@ -34,7 +34,7 @@ def _values(name: str, input: Tensor, target: Tensor) -> None:
         broadcast(input._array.shape, target._array.shape)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -61,7 +61,7 @@ def mse_loss(
     return weighted(loss, weight, reduction)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -87,7 +87,7 @@ def l1_loss(
     return weighted(loss, weight, reduction)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -114,7 +114,7 @@ def smooth_l1_loss(
     return reduced((d * d * (0.5 / beta)).where(d < beta, d - 0.5 * beta), reduction)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -135,7 +135,7 @@ def huber_loss(
     return weighted(loss, weight, reduction)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -219,7 +219,7 @@ def _binary_cross_entropy_rejects(make):
     )
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cpu": "float32", "cuda": "unsafe"})
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -253,7 +253,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast="float32")
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import native
+from ..casting import outside
 from ..primitive import Spec, call, exported, primitive, reject
 from ..tensor import Tensor
 from .creation import write_out
@@ -26,9 +27,11 @@ def _same_dtype(name: str, a: Tensor, b: Tensor) -> None:
 
 def _product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """``a @ b + bias`` by the extension."""
-    out = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
+    dtype = a.dtype
+    a, b, bias = native.computable(a), native.computable(b), native.computable(bias)
+    out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
     native.extension.matmul(a, b, bias, out)
-    return out
+    return native.in_dtype(out, dtype)
 
 
 @primitive("torch", "Tensor", uniform=True, checks="failure", autocast="lower")
@@ -80,7 +83,8 @@ def half_product(xp: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @mm.kernel(
     "cpu",
-    when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)",
+    when="(input.dtype in native.HALVES or input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384) "
+    "and native.matrices(input, mat2)",
 )
 def _mm_onednn(xp, a, b):
     return _product(a, b)
@@ -152,7 +156,8 @@ def _bmm(xp, a, b):
 
 @bmm.kernel(
     "cpu",
-    when="input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384 and native.matrices(input, mat2)",
+    when="(input.dtype in native.HALVES or input.dtype is native.float32 and input.size * mat2.shape[-1] >= 16384) "
+    "and native.matrices(input, mat2)",
 )
 def _bmm_onednn(xp, a, b):
     return _product(a, b)
@@ -198,8 +203,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         wrong = other if isinstance(input, Tensor) else input
         raise TypeError(f"matmul(): both arguments must be Tensor, not {type(wrong).__name__}")
-    made = _matmul(input, other)
-    return made if out is None else write_out(out, made)
+    if out is not None:
+        return write_out(out, outside(_matmul, input, other))
+    return _matmul(input, other)
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -211,7 +217,7 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
             f"both arguments to matmul need to be at least 1D, but they are {len(a_shape)}D and {len(b_shape)}D"
         )
     if len(a_shape) == 1 and len(b_shape) == 1:
-        return dot(a, b)
+        return _dot(a, b)
     if len(b_shape) == 1:
         if a_shape[-1] != b_shape[0]:
             raise _cannot_multiply(a_shape, b_shape)
@@ -249,13 +255,21 @@ Tensor.__matmul__ = _matmul_operator
 Tensor.__rmatmul__ = lambda self, other: NotImplemented
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "keep", "cuda": "promote"})
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors.
 
     >>> rushlight.dot(rushlight.tensor([1.0, 2.0]), rushlight.tensor([3.0, 4.0]))
     tensor(11.)
     """
+    if input._array.dtype != tensor._array.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}"
+        )
+    return _dot(input, tensor)
+
+
+def _dot(input: Tensor, tensor: Tensor) -> Tensor:
     a, b = input._array.shape, tensor._array.shape
     if len(a) != 1 or len(b) != 1:
         raise RuntimeError(f"1D tensors expected, but got {len(a)}D and {len(b)}D tensors")
@@ -264,14 +278,10 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
             f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of "
             f"elements, but got {a[0]} and {b[0]} elements respectively"
         )
-    if input._array.dtype != tensor._array.dtype:
-        raise RuntimeError(
-            f"dot : expected both vectors to have same dtype, but found {input.dtype.legacy} and {tensor.dtype.legacy}"
-        )
     return mm(input.unsqueeze(0), tensor.unsqueeze(1)).reshape(())
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "keep", "cuda": "lower"})
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector.
 
@@ -303,7 +313,7 @@ def _scaled(x: Tensor, factor: Any) -> Tensor:
     return x if factor == 1 else x * factor
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast="lower")
 def addmm(
     input: Tensor,
     mat1: Tensor,
@@ -324,19 +334,19 @@ def addmm(
     return made if out is None else write_out(out, made)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "keep", "cuda": "lower"})
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     return _scaled(input, beta) + _scaled(mv(mat, vec), alpha)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "lower"})
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _scaled(input, beta) + _scaled(outer(vec1, vec2), alpha)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast="lower")
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -344,7 +354,7 @@ def baddbmm(
     return _scaled(input, beta) + _scaled(bmm(batch1, batch2), alpha)
 
 
-@exported("torch")
+@exported("torch", autocast={"cuda": "lower"})
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices from left to right."""
     product = matrices[0]
@@ -405,16 +415,19 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Spec:
 def _linear(xp, x, w, bias):
     if w.ndim > 2:
         raise ValueError("weight is no matrix")
-    out = half_product(xp, x, w.T)
-    if bias is not None:
-        out = out + bias
-    return out
+    if bias is None:
+        return half_product(xp, x, w.T)
+    if x.dtype in native.HALVES:
+        wide = [v.astype(np.float32) for v in (x, w, bias)]
+        return (xp.matmul(wide[0], wide[1].T) + wide[2]).astype(x.dtype)
+    return half_product(xp, x, w.T) + bias
 
 
 @linear.kernel(
     "cpu",
-    when="input.dtype is native.float32 and input.size * weight.shape[0] >= 16384 and weight.ndim == 2 "
-    "and input.ndim > 1 and native.matrices(input, weight)",
+    when="(input.dtype in native.HALVES or input.dtype is native.float32 and input.size * weight.shape[0] >= 16384) "
+    "and weight.ndim == 2 and input.ndim > 1 and native.matrices(input, weight) "
+    "and (bias is None or bias.shape == weight.shape[:1])",
 )
 def _linear_onednn(xp, x, w, bias):
     if x.ndim > 2:
@@ -474,7 +487,7 @@ def _linear_rejects(make):
     yield reject(TypeError, "must be Tensor, not list", [[1.0]], make(2, 4))
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "promote"})
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input1 @ weight[k] @ input2`` for every output ``k``, plus ``bias``.
 

@@ -33,14 +33,14 @@ def _max_pool(xp, x, window):
     return xp.ascontiguousarray(values), _indices_of(place, x.shape[2:], window)
 
 
-@max_pool.kernel("cpu", when=lambda x, window: x.dtype is native.float32 and x.size > 0)
+@max_pool.kernel("cpu", when=lambda x, window: x.dtype in native.LOOPED and x.size > 0)
 def _max_pool_native(xp, x, window):
-    x = native.plane_order(x)
+    wide = native.widened(native.plane_order(x))
     shape = (*x.shape[:2], *window.output(x.shape[2:]))
-    out = native.empty_in_order_of(x, shape, x.dtype)
-    indices = native.empty_in_order_of(x, shape, np.dtype(np.int64))
-    native.extension.max_pool(x, out, indices, *window[:4])
-    return out, indices
+    out = native.empty_in_order_of(wide, shape, wide.dtype)
+    indices = native.empty_in_order_of(wide, shape, np.dtype(np.int64))
+    native.extension.max_pool(wide, out, indices, *window[:4])
+    return native.in_dtype(out, x.dtype), indices
 
 
 @max_pool.vjp
@@ -122,7 +122,7 @@ def _max_pool_taps(xp, x, window):
 @max_pool_taps.kernel(
     "cpu",
     when=lambda x, window: (
-        x.dtype is native.float32 and x.size > 0 and math.prod(window.kernel) <= 256
+        x.dtype in native.LOOPED and x.size > 0 and math.prod(window.kernel) <= 256
     ),
 )
 def _max_pool_taps_native(xp, x, window):
@@ -195,7 +195,7 @@ def _max_pool_gradient(xp, g, taps, size, window):
 @max_pool_gradient.kernel(
     "cpu",
     when=lambda g, taps, size, window: (
-        g.dtype is native.float32 and taps.dtype.itemsize == 1 and g.size > 0
+        g.dtype in native.LOOPED and taps.dtype.itemsize == 1 and g.size > 0
     ),
 )
 def _max_pool_gradient_native(xp, g, taps, size, window):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.modes import no_grad, state
 from ..backend import native
 from ..primitive import Spec, call, exported, like, primitive, reject
@@ -35,11 +36,14 @@ def _check_channels(input: Tensor, **vectors: Tensor | None) -> None:
 
 
 def _fast(x: np.ndarray, *vectors: np.ndarray | None) -> bool:
-    return (
-        x.dtype is native.float32
-        and x.size > 0
-        and all(v is None or v.dtype is native.float32 for v in vectors)
-    )
+    if x.dtype not in native.LOOPED or x.size == 0:
+        return False
+    return all([v is None or v.dtype is native.float32 or v.dtype is x.dtype for v in vectors])
+
+
+def _statistics_dtype(x: np.dtype) -> np.dtype:
+    """Means, variances and the gradients of weights keep their digits beside half precision."""
+    return native.float32 if x in native.HALVES else x
 
 
 @primitive(
@@ -57,8 +61,13 @@ def batch_norm_train(
         The normalised values, and the mean and (biased) variance of every channel.
     """
     _check_channels(input, weight=weight, bias=bias)
-    channel = Spec((input._array.shape[1],), input.dtype)
+    channel = _channel_spec(input)
     return like(input), channel, channel
+
+
+def _channel_spec(input: Tensor) -> Spec:
+    dtype = dtypes.of_numpy(_statistics_dtype(input._array.dtype))
+    return Spec((input._array.shape[1],), dtype)
 
 
 @batch_norm_train.kernel("cpu", "cuda")
@@ -67,11 +76,9 @@ def _batch_norm_train(xp, x, weight, bias, eps):
     wide = x.astype(np.float64) if x.dtype.itemsize < 8 else x
     mean, var = wide.mean(axes), wide.var(axes)
     out = (wide - mean.reshape(shape)) / xp.sqrt(var.reshape(shape) + eps)
-    return (
-        _affine(out, weight, bias, shape).astype(x.dtype),
-        mean.astype(x.dtype),
-        var.astype(x.dtype),
-    )
+    channel = _statistics_dtype(x.dtype)
+    out = _affine(out, weight, bias, shape).astype(x.dtype)
+    return out, mean.astype(channel), var.astype(channel)
 
 
 def _affine(x, weight, bias, shape):
@@ -82,10 +89,15 @@ def _affine(x, weight, bias, shape):
 
 @batch_norm_train.kernel("cpu", when=lambda x, weight, bias, eps: _fast(x, weight, bias))
 def _batch_norm_train_native(xp, x, weight, bias, eps):
-    out = native.channels_last(x.shape) if x.ndim > 2 else np.empty(x.shape, x.dtype)
-    mean, var = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
+    out = _channels_last_like(x)
+    mean, var = np.empty(x.shape[1], native.float32), np.empty(x.shape[1], native.float32)
+    weight, bias = native.widened(weight), native.widened(bias)
     native.extension.batch_norm_forward(x, weight, bias, mean, var, out, eps)
     return out, mean, var
+
+
+def _channels_last_like(x):
+    return native.channels_last(x.shape, x.dtype) if x.ndim > 2 else np.empty(x.shape, x.dtype)
 
 
 @batch_norm_train.vjp
@@ -154,8 +166,9 @@ def _batch_norm_eval(xp, x, weight, bias, mean, var, eps):
     "cpu", when=lambda x, weight, bias, mean, var, eps: _fast(x, weight, bias, mean, var)
 )
 def _batch_norm_eval_native(xp, x, weight, bias, mean, var, eps):
-    out = native.channels_last(x.shape) if x.ndim > 2 else np.empty(x.shape, x.dtype)
-    native.extension.batch_norm_inference(x, weight, bias, mean, var, out, eps)
+    out = _channels_last_like(x)
+    vectors = [native.widened(v) for v in (weight, bias, mean, var)]
+    native.extension.batch_norm_inference(x, *vectors, out, eps)
     return out
 
 
@@ -199,7 +212,7 @@ def batch_norm_gradient(
 
     Used only while nothing records; recorded, the same gradients are made of ordinary ops.
     """
-    channel = Spec((input._array.shape[1],), input.dtype)
+    channel = _channel_spec(input)
     return like(input), channel, channel
 
 
@@ -216,16 +229,21 @@ def _batch_norm_gradient(xp, g, x, weight, mean, var, eps, training):
         gx = gx - (gb.reshape(shape) + normal * gw.reshape(shape)) / count
     factor = scale if weight is None else scale * weight
     gx = gx * factor.reshape(shape)
-    return gx.astype(x.dtype), gw.astype(x.dtype), gb.astype(x.dtype)
+    channel = _statistics_dtype(x.dtype)
+    return gx.astype(x.dtype), gw.astype(channel), gb.astype(channel)
 
 
 @batch_norm_gradient.kernel(
-    "cpu", when=lambda g, x, weight, mean, var, eps, training: _fast(x, g, weight, mean, var)
+    "cpu",
+    when=lambda g, x, weight, mean, var, eps, training: (
+        g.dtype is x.dtype and _fast(x, weight, mean, var)
+    ),
 )
 def _batch_norm_gradient_native(xp, g, x, weight, mean, var, eps, training):
-    gx = native.channels_last(x.shape) if x.ndim > 2 else np.empty(x.shape, x.dtype)
-    gw, gb = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    native.extension.batch_norm_backward(g, x, weight, mean, var, gx, gw, gb, eps, training)
+    gx = _channels_last_like(x)
+    gw, gb = np.empty(x.shape[1], native.float32), np.empty(x.shape[1], native.float32)
+    vectors = [native.widened(v) for v in (weight, mean, var)]
+    native.extension.batch_norm_backward(g, x, *vectors, gx, gw, gb, eps, training)
     return gx, gw, gb
 
 
@@ -297,6 +315,15 @@ def batch_norm(
     out, mean, var = batch_norm_train(input, weight, bias, eps)
     if running_mean is not None and count:
         with no_grad():
-            running_mean.mul_(1 - momentum).add_(mean * momentum)
-            running_var.mul_(1 - momentum).add_(var * (momentum * count / (count - 1)))
+            _follow(running_mean, mean * momentum, 1 - momentum)
+            _follow(running_var, var * (momentum * count / (count - 1)), 1 - momentum)
     return out
+
+
+def _follow(running: Tensor, news: Tensor, kept: float) -> None:
+    """Moves a running value towards what a batch tells."""
+    if running.dtype is news.dtype:
+        running.mul_(kept).add_(news)
+    else:
+        # Of half precision, which is rounded once.
+        running.copy_(running.to(news.dtype) * kept + news)

@@ -290,7 +290,7 @@ def _quantile(
     return out.reshape((len(wanted), *shape) if many and q._array.ndim else shape).clone()
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "float32"})
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
     out: Tensor | None = None,
@@ -317,7 +317,7 @@ def quantile(
     return made if out is None else write_out(out, made)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "float32"})
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
     out: Tensor | None = None,

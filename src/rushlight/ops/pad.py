@@ -110,11 +110,20 @@ def pad(
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: "
             f"{mode} of {count} dimensions needs a tensor of {count + 1} or {count + 2}, but got {ndim}"
         )
+    alone = mode == "circular" or (mode == "reflect" and count == 3)
+    return (_padded if alone else _padded_in_float32)(input, pairs, mode)
+
+
+def _padded(input: Tensor, pairs: list[tuple[int, int]], mode: str) -> Tensor:
     out = input
     for dim, (before, after) in enumerate(pairs):
         if before or after:
             out = out.index_select(dim, _source_indices(input, dim, before, after, mode))
     return out
+
+
+# What PyTorch's list for the CPU names; the other modes are not on it.
+_padded_in_float32 = exported(autocast={"cpu": "float32"})(_padded)
 
 
 def _source_indices(input: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:

@@ -35,6 +35,7 @@ _LN2, _LN10 = math.log(2.0), math.log(10.0)
 exp = unary(
     "exp", np.exp, "``e`` to the power of each element.", vjp=lambda g, out: g * conj(out), oracle=math.exp,
     example="[0.0, 1.0] -> [1.0000, 2.7183]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(exp, "exp")
 
@@ -46,28 +47,33 @@ exp2 = unary(
 expm1 = unary(
     "expm1", np.expm1, "``exp(input) - 1``, exact also near 0.", vjp=lambda g, out: g * conj(out + 1),
     oracle=math.expm1, example="[0.0, 1.0] -> [0.0000, 1.7183]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(expm1, "expm1")
 
 log = unary(
     "log", np.log, "The natural logarithm; NaN for negative elements.", vjp=lambda g, input: g / conj(input),
     oracle=math.log, domain=(0.1, 4.0), example="[1.0, 10.0] -> [0.0000, 2.3026]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(log, "log")
 
 log2 = unary(
     "log2", np.log2, "The logarithm to base 2.", vjp=lambda g, input: g / conj(input * _LN2),
     oracle=math.log2, domain=(0.1, 4.0), example="[1.0, 8.0] -> [0., 3.]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 
 log10 = unary(
     "log10", np.log10, "The logarithm to base 10.", vjp=lambda g, input: g / conj(input * _LN10),
     oracle=math.log10, domain=(0.1, 4.0), example="[1.0, 20.0] -> [0.0000, 1.3010]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 
 log1p = unary(
     "log1p", np.log1p, "``log(1 + input)``, exact also near 0.", vjp=lambda g, input: g / conj(input + 1),
     oracle=math.log1p, domain=(-0.9, 4.0), example="[0.0, 1.0] -> [0.0000, 0.6931]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(log1p, "log1p")
 
@@ -92,12 +98,14 @@ rsqrt = unary(
     "rsqrt", computed_wide(lambda x: 1 / np.sqrt(x)), "``1 / sqrt(input)``.",
     vjp=lambda g, out: _rsqrt_gradient(g, out), oracle=lambda x: x**-0.5, domain=(0.1, 4.0),
     example="[4.0, 0.25] -> [0.5000, 2.0000]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(rsqrt, "rsqrt", COMPACT)
 
 reciprocal = unary(
     "reciprocal", np.reciprocal, "``1 / input``.", vjp=lambda g, out: -g * conj(out * out),
     oracle=lambda x: x**-1.0, domain=(0.5, 2.0), example="[4.0, 0.5] -> [0.2500, 2.0000]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(reciprocal, "reciprocal")
 
@@ -113,6 +121,7 @@ square = unary(
     "square", _square, "``input * input``.", vjp=lambda g, input: _square_gradient(g, input),
     oracle=lambda x: x**2.0, promote=None, dtype=lambda d: dtypes.int64 if d is dtypes.bool_ else d,
     example="[3.0, -2.0] -> [9., 4.]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 fast_unary(square, "square")
 
@@ -286,16 +295,19 @@ cos = unary(
 tan = unary(
     "tan", np.tan, "The tangent of each element, an angle in radians.", vjp=lambda g, out: g * conj(1 + out * out),
     oracle=math.tan, domain=(-1.2, 1.2), example="[0.0, 1.0] -> [0.0000, 1.5574]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 asin = unary(
     "asin", np.arcsin, "The angle whose sine is each element; NaN outside -1 to 1.", names=("arcsin",),
     vjp=lambda g, input: g * conj(rsqrt(1 - input * input)), oracle=math.asin, domain=(-0.9, 0.9),
     example="[0.0, 1.0] -> [0.0000, 1.5708]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 acos = unary(
     "acos", np.arccos, "The angle whose cosine is each element; NaN outside -1 to 1.", names=("arccos",),
     vjp=lambda g, input: -g * conj(rsqrt(1 - input * input)), oracle=math.acos, domain=(-0.9, 0.9),
     example="[0.0, 1.0] -> [1.5708, 0.0000]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 atan = unary(
     "atan", np.arctan, "The angle whose tangent is each element.", names=("arctan",),
@@ -305,10 +317,12 @@ atan = unary(
 sinh = unary(
     "sinh", np.sinh, "The hyperbolic sine.", vjp=lambda g, input: g * conj(cosh(input)), oracle=math.sinh,
     example="[0.0, 1.0] -> [0.0000, 1.1752]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 cosh = unary(
     "cosh", np.cosh, "The hyperbolic cosine.", vjp=lambda g, input: g * conj(sinh(input)), oracle=math.cosh,
     example="[0.0, 1.0] -> [1.0000, 1.5431]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 asinh = unary(
     "asinh", np.arcsinh, "The inverse of `sinh`.", names=("arcsinh",),
@@ -469,7 +483,7 @@ heaviside = binary(
 nextafter = binary(
     "nextafter", np.nextafter, "The next floating-point number after ``input`` in the direction of ``other``.",
     vjp=(lambda g, input, other: where(input == other, 0.0, g), lambda g: zero(g)), check=floating_only,
-    promote="float",
+    promote="float", exact=True,
     oracle=lambda x, y: x + 0 * y,
 )  # fmt: skip
 

@@ -187,7 +187,10 @@ def _pooling_functions(n: int) -> None:
         (max_unpool_nd, f"max_unpool{n}d"),
     ):  # fmt: skip
         function.__name__ = function.__qualname__ = name
-        globals()[name] = exported("nn.functional", "torch")(function)
+        in_float32 = function is max_unpool_nd or n == 3
+        globals()[name] = exported(
+            "nn.functional", "torch", autocast={"cpu": "float32"} if in_float32 else None
+        )(function)
 
 
 for _n in (1, 2, 3):

@@ -76,7 +76,8 @@ def _power_vjp_of_exponent(g, input, other):
 _pow = binary(
     "_pow", _power, "``input`` to the power of ``other``.", places=(), domain=(0.5, 2.0), check=_power_checks,
     vjp=(_power_vjp_of_base, _power_vjp_of_exponent), oracle=lambda x, y: np.exp(y * np.log(x)),
-    node_name="PowBackward0",
+    node_name="PowBackward0", rounds_numbers=True,
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 
 

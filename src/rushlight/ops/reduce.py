@@ -19,6 +19,7 @@ from .view import sizes_of, wrap_dim
 _float32, _float64, _int64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 # The extension reduces whatever lies in memory without gaps.
 COMPACT = "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input))"
+COMPACT_LOOPED = COMPACT.replace("is native.float32", "in native.LOOPED")
 _EVERY = tuple(tuple(range(ndim)) for ndim in range(65))
 
 
@@ -81,16 +82,16 @@ def numpy_names(name: str, dim: Any, keepdim: bool, names: dict) -> tuple[Any, b
 
 
 def native_reduction(opcode: str) -> Any:
-    """The extension's reduction of a float32 array as ``f(x, dims, keepdim)``."""
+    """The extension's reduction of a float32 or bfloat16 array as ``f(x, dims, keepdim)``."""
     code, loop, empty = native.extension.REDUCTIONS[opcode], native.extension.reduce, np.empty
 
     def run(x: np.ndarray, dims: tuple[int, ...] | None, keepdim: bool) -> np.ndarray:
         if dims is None:
-            out = empty((1,) * x.ndim if keepdim else (), _float32)
+            out = empty((1,) * x.ndim if keepdim else (), x.dtype)
             loop(code, x, _EVERY[x.ndim], out)
             return out
         if x.flags.c_contiguous or not x.size:
-            out = empty(reduced(x.shape, dims, keepdim), _float32)
+            out = empty(reduced(x.shape, dims, keepdim), x.dtype)
         else:
             # In the memory order of what is reduced.
             one = slice(0, 1) if keepdim else 0
@@ -169,7 +170,7 @@ def _sum_kernel(xp, x, dims, keepdim):
     return _add_up(x, dims, keepdim)
 
 
-_sum.op.add_kernel("cpu", native_reduction("sum"), when=COMPACT)
+_sum.op.add_kernel("cpu", native_reduction("sum"), when=COMPACT_LOOPED)
 
 
 @_sum.vjp
@@ -190,7 +191,7 @@ _sum.samples(whole_samples())
 _sum.rejects(_common_rejects)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None, **names: Any
 ) -> Tensor:  # fmt: skip
@@ -261,7 +262,7 @@ def _mean_kernel(xp, x, dims, keepdim):
     return xp.true_divide(_add_up(x, dims, keepdim), count)
 
 
-_mean.op.add_kernel("cpu", native_reduction("mean"), when=COMPACT)
+_mean.op.add_kernel("cpu", native_reduction("mean"), when=COMPACT_LOOPED)
 
 
 @_mean.vjp
@@ -395,7 +396,7 @@ _prod.samples(whole_samples())
 _prod.rejects(_common_rejects)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast="float32")
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None,
     **names: Any,

@@ -78,7 +78,7 @@ def _cumsum_samples(make):
     yield call(make(3, 4), 1, True)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def cumsum(
     input: Tensor,
     dim: int,
@@ -145,7 +145,7 @@ _cumprod.oracle(_loop(lambda a, b: a * b))
 _cumprod.samples(_dim_samples)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The running product along a dimension.
 

@@ -211,7 +211,7 @@ def scatter_(
     return _scattered("scatter", self, dim, index, src, op, True, *rest)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "promote"})
 def scatter_add(
     input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None
 ) -> Tensor:

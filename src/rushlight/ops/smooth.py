@@ -318,7 +318,7 @@ _softplus = activation(
 )  # fmt: skip
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "float32"})
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """The smooth form of `relu`: ``log(1 + exp(beta * input)) / beta``.
 

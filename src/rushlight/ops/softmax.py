@@ -14,7 +14,7 @@ from ..primitive import Spec, call, exported, like, primitive, reject
 from ..tensor import Tensor
 from .checks import floating_only
 from .convert import as_dtype
-from .family import write_out
+from .family import computed_wide, write_out
 from .view import wrap_dim
 
 # The loops take one block of memory in any order of dimensions.
@@ -23,6 +23,16 @@ _COMPACT_GRADIENT = (
     "grad.dtype is native.float32 and saved.dtype is native.float32 and grad.ndim > 0 and "
     "(grad.flags.c_contiguous and saved.flags.c_contiguous or native.same_order(grad, saved))"
 )
+
+
+_HALF = "input.dtype in native.HALVES and input.ndim > 0 and input.size > 0"
+_HALF_GRADIENT = "grad.dtype in native.HALVES and grad.ndim > 0 and native.same_order(grad, saved)"
+
+
+def _add_wide(function: Any, kernel: Any, when: str) -> None:
+    """Adds the extension's loop for half precision too, in float32."""
+    run = computed_wide(lambda *arguments: kernel(np, *arguments))
+    function.op.add_kernel("cpu", run, when=when, name="wide" + function.op.name)
 
 
 def _checked(name: str, input: Tensor, dim: int) -> Spec:
@@ -78,6 +88,9 @@ def _softmax_native(xp, x, dim):
     return out
 
 
+_add_wide(_softmax, _softmax_native, _HALF)
+
+
 @_softmax.vjp
 def _softmax_vjp(g, dim, out):
     if state.grad:
@@ -103,6 +116,9 @@ def _softmax_gradient_native(xp, g, saved, dim):
     out = xp.empty_like(g)
     native.extension.softmax_backward(g, saved, out, dim)
     return out
+
+
+_add_wide(_softmax_gradient, _softmax_gradient_native, _HALF_GRADIENT)
 
 
 @_softmax_gradient.oracle
@@ -168,6 +184,9 @@ def _log_softmax_native(xp, x, dim):
     return out
 
 
+_add_wide(_log_softmax, _log_softmax_native, _HALF)
+
+
 @_log_softmax.vjp
 def _log_softmax_vjp(g, dim, out):
     if state.grad:
@@ -193,6 +212,9 @@ def _log_softmax_gradient_native(xp, g, saved, dim):
     out = xp.empty_like(g)
     native.extension.log_softmax_backward(g, saved, out, dim)
     return out
+
+
+_add_wide(_log_softmax_gradient, _log_softmax_gradient_native, _HALF_GRADIENT)
 
 
 @_log_softmax_gradient.oracle
@@ -221,7 +243,7 @@ def _applied(op: Any, input: Tensor, dim: Any, dtype: Any) -> Tensor:
     return op(input, dim)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
     """Exponentials divided by their sum along a dimension: positive numbers that add up to 1.
 
@@ -244,7 +266,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = 
     return made if out is None else write_out(out, made)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def log_softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of `softmax`, exact for small probabilities.
 
@@ -279,7 +301,7 @@ def _functional(name: str, op: Any, doc: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return exported("nn.functional")(function)
+    return exported("nn.functional", autocast={"cuda": "float32"})(function)
 
 
 _functional("softmax", _softmax, """`torch.softmax`.

@@ -122,6 +122,7 @@ erfinv = unary(
     vjp=lambda g, out: g * (exp(out * out) / _TWO_OVER_ROOT_PI),
     oracle=lambda x: np.vectorize(_by_bisection, otypes=[np.float64])(x), domain=(-0.95, 0.95),
     check=no_complex, example="[0.0, 0.5] -> [0.0000, 0.4769]",
+    autocast={"cuda": "float32"},
 )  # fmt: skip
 
 

@@ -444,10 +444,10 @@ def vector_norm(
     return made if out is None else write_out(out, made)
 
 
-exported("linalg")(vector_norm)
+vector_norm = exported("linalg", autocast={"cuda": "float32"})(vector_norm)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Tensor | None = None, dtype: Any = None
 ) -> Tensor:  # fmt: skip
@@ -480,7 +480,7 @@ def norm(
     return made if out is None else write_out(out, made)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of order ``p`` of the difference.
 
@@ -490,7 +490,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Each slice along ``dim`` scaled so that its norm of order ``p`` is at most ``maxnorm``.
 
@@ -564,7 +564,7 @@ def _logsumexp_oracle(x, dims, keepdim):
 _logsumexp.samples(whole_samples())
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cuda": "float32"})
 def logsumexp(
     input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None
 ) -> Tensor:

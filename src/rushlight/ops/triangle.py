@@ -280,7 +280,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
-@exported("torch", "Tensor")
+@exported("torch", "Tensor", autocast={"cpu": "float32", "cuda": "keep"})
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 

@@ -5,24 +5,6 @@
 namespace rushlight {
 namespace {
 
-inline float read(float v) { return v; }
-
-inline float read(uint16_t v) {
-    const uint32_t bits = uint32_t(v) << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-inline void write(float v, float *out) { *out = v; }
-
-inline void write(float v, uint16_t *out) {
-    uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    *out = uint16_t(v == v ? rounded : 0x7fc0);
-}
-
 // Sums run in float over this many rows, and from there on in double.
 constexpr int64_t rows_in_float = 256;
 
@@ -44,7 +26,7 @@ void add_moments(int64_t channels, const T *__restrict x, int64_t stride,
         float sum = 0.0f, square = 0.0f;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const float d = read(x[r * stride + c]) - zero;
+            const float d = widen(x[r * stride + c]) - zero;
             sum += d;
             square += d * d;
         }
@@ -75,7 +57,7 @@ void normalize(int64_t rows, int64_t channels, const T *x, int64_t x_stride, con
         const T *from = x + r * x_stride;
         T *__restrict to = out + r * out_stride;
         for (int64_t c = 0; c < channels; ++c)
-            write((read(from[c]) - mean[c]) * scale[c] + bias[c], to + c);
+            to[c] = narrow<T>((widen(from[c]) - mean[c]) * scale[c] + bias[c]);
     }
 }
 
@@ -89,9 +71,9 @@ void add_gradient_moments(int64_t channels, const T *__restrict g, int64_t g_str
         float sum = 0.0f, dot = 0.0f;
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-            const float incoming = read(g[r * g_stride + c]);
+            const float incoming = widen(g[r * g_stride + c]);
             sum += incoming;
-            dot += incoming * (read(x[r * x_stride + c]) - zero);
+            dot += incoming * (widen(x[r * x_stride + c]) - zero);
         }
         first[c] += sum;
         second[c] += dot;
@@ -125,8 +107,8 @@ void gradient(int64_t rows, int64_t channels, const T *g, int64_t g_stride, cons
         const T *from = g + r * g_stride, *at = x + r * x_stride;
         T *__restrict to = gx + r * gx_stride;
         for (int64_t c = 0; c < channels; ++c) {
-            write(read(from[c]) * scale[c] - (read(at[c]) - mean[c]) * slope[c] - offset[c],
-                  to + c);
+            to[c] = narrow<T>(widen(from[c]) * scale[c] - (widen(at[c]) - mean[c]) * slope[c] -
+                              offset[c]);
         }
     }
 }
@@ -137,7 +119,7 @@ void scale_rows(int64_t rows, int64_t channels, const T *g, int64_t g_stride, co
     for (int64_t r = 0; r < rows; ++r) {
         const T *from = g + r * g_stride;
         T *__restrict to = gx + r * gx_stride;
-        for (int64_t c = 0; c < channels; ++c) write(read(from[c]) * scale[c], to + c);
+        for (int64_t c = 0; c < channels; ++c) to[c] = narrow<T>(widen(from[c]) * scale[c]);
     }
 }
 
@@ -145,7 +127,7 @@ void scale_rows(int64_t rows, int64_t channels, const T *g, int64_t g_stride, co
 
 RUSHLIGHT_KERNELS(BatchNormKernels, batch_norm_kernels){
     {moments<float>, normalize<float>, gradient_moments<float>, gradient<float>, scale_rows<float>},
-    {moments<uint16_t>, normalize<uint16_t>, gradient_moments<uint16_t>, gradient<uint16_t>,
-     scale_rows<uint16_t>}};
+    {moments<bfloat16>, normalize<bfloat16>, gradient_moments<bfloat16>, gradient<bfloat16>,
+     scale_rows<bfloat16>}};
 
 }  // namespace rushlight

@@ -4,10 +4,11 @@
 #include <stdint.h>
 
 #include "../dispatch.h"
+#include "wide.h"
 
 namespace rushlight {
 
-// Elements are float or, as uint16_t, bfloat16; every per-channel array is float or double.
+// Elements are float or bfloat16; every per-channel array is float or double.
 template <typename T>
 struct BatchNormLoops {
     // Adds to sums the rows' x - shift, and to squares their squares.
@@ -31,8 +32,8 @@ struct BatchNormLoops {
 };
 
 struct BatchNormKernels {
-    BatchNormLoops<float> float32;
-    BatchNormLoops<uint16_t> bfloat16;
+    BatchNormLoops<float> f32;
+    BatchNormLoops<bfloat16> bf16;
 };
 
 RUSHLIGHT_DECLARE_KERNELS(BatchNormKernels, batch_norm_kernels)

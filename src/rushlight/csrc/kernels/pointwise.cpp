@@ -1,22 +1,23 @@
 #include "pointwise.h"
 
-#include "vmath.h"
+#include "convert.h"
+#include "wide.h"
 
 namespace rushlight {
 namespace {
 
 // `omp simd` because out may be one of the inputs, which the compiler would otherwise have to
 // assume overlaps.
-template <typename T, typename F>
-RL_INLINE void map(const T *x, T *out, int64_t n, F f) {
+template <typename S, typename F>
+RL_INLINE void map(const S *x, S *out, int64_t n, F f) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = f(x[i]);
+    for (int64_t i = 0; i < n; ++i) out[i] = narrow<S>(f(widen(x[i])));
 }
 
-template <typename T, typename F>
-RL_INLINE void map(const T *x, const T *y, T *out, int64_t n, F f) {
+template <typename S, typename F>
+RL_INLINE void map(const S *x, const S *y, S *out, int64_t n, F f) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = f(x[i], y[i]);
+    for (int64_t i = 0; i < n; ++i) out[i] = narrow<S>(f(widen(x[i]), widen(y[i])));
 }
 
 // --- formulas used by more than one operation ---------------------------------------------------
@@ -59,6 +60,16 @@ RL_INLINE T mish_n(T x, T &w) {
     const T most = sizeof(T) == 4 ? T(20) : T(40);
     w = exp_of(x > most ? most : x);
     return w * (w + T(2));
+}
+
+template <typename T>
+RL_INLINE T relu_of(T x) {
+    return x < T(0) ? T(0) : x;
+}
+
+template <typename T>
+RL_INLINE T relu_backward_of(T g, T y) {
+    return y <= T(0) ? T(0) : g;
 }
 
 template <typename T>
@@ -152,7 +163,7 @@ void unary(Unary op, const T *x, T *out, int64_t n, T a, T b) {
         case Unary::tanh: return map(x, out, n, [](T v) { return tanh_of(v); });
         case Unary::sigmoid: return map(x, out, n, [](T v) { return sigmoid_of(v); });
         case Unary::erf: return map(x, out, n, [](T v) { return erf_of(v); });
-        case Unary::relu: return map(x, out, n, [](T v) { return v < T(0) ? T(0) : v; });
+        case Unary::relu: return map(x, out, n, relu_of<T>);
         case Unary::leaky_relu: return map(x, out, n, [a](T v) { return v > T(0) ? v : v * a; });
         case Unary::elu:
             return map(x, out, n, [a, b](T v) { return b * (v > T(0) ? v : a * expm1_of(v)); });
@@ -207,7 +218,7 @@ void backward(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b) {
     switch (op) {
         case Binary::mask_scale: return map(x, y, out, n, [a](T g, T m) { return g * (m * a); });
         case Binary::relu_backward:
-            return map(x, y, out, n, [](T g, T v) { return v <= T(0) ? T(0) : g; });
+            return map(x, y, out, n, relu_backward_of<T>);
         case Binary::leaky_relu_backward:
             return map(x, y, out, n, [a](T g, T v) { return v > T(0) ? g : g * a; });
         case Binary::elu_backward:
@@ -338,10 +349,116 @@ void mask_bytes(const T *x, const uint8_t *mask, T *out, int64_t n, T scale) {
     for (int64_t i = 0; i < n; ++i) out[i] = x[i] * (T(mask[i]) * scale);
 }
 
+// --- half precision -----------------------------------------------------------------------------
+// Operations on bfloat16 and float16 run over blocks, which are floats for as long as they stay in
+// the first-level cache: no second copy of the code above. Only what training in bfloat16 does
+// again and again has loops of its own.
+
+constexpr int64_t block = 512;
+
+void widen_block(const bfloat16 *x, float *out, int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) out[i] = widen(x[i]);
+}
+
+void narrow_block(const float *x, bfloat16 *out, int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) out[i] = narrow<bfloat16>(x[i]);
+}
+
+void widen_block(const float16 *x, float *out, int64_t n) {
+    RUSHLIGHT_ISA::convert_kernels_table.from_float16(n, &x->bits, out);
+}
+
+void narrow_block(const float *x, float16 *out, int64_t n) {
+    RUSHLIGHT_ISA::convert_kernels_table.to_float16(n, x, &out->bits);
+}
+
+// Calls f(floats, m) for each m elements of the inputs; the first of floats then is the result.
+template <typename S, typename F, typename... Inputs>
+RL_INLINE void in_blocks(S *out, int64_t n, F f, const Inputs *...inputs) {
+    alignas(64) float floats[sizeof...(inputs)][block];
+    for (int64_t i = 0; i < n; i += block) {
+        const int64_t m = n - i < block ? n - i : block;
+        float(*to)[block] = floats;
+        (widen_block(inputs + i, *to++, m), ...);
+        f(floats, m);
+        narrow_block(floats[0], out + i, m);
+    }
+}
+
+template <typename S>
+void half_unary(Unary op, const S *x, S *out, int64_t n, float a, float b) {
+    if constexpr (__is_same(S, bfloat16)) {
+        if (op == Unary::relu) return map(x, out, n, relu_of<float>);
+    }
+    const auto f = [=](auto v, int64_t m) { unary<float>(op, v[0], v[0], m, a, b); };
+    in_blocks(out, n, f, x);
+}
+
+template <typename S>
+void half_binary(Binary op, const S *x, const S *y, S *out, int64_t n, float a, float b) {
+    if constexpr (__is_same(S, bfloat16)) {
+        if (op <= Binary::minimum)
+            return arithmetic(op, a, [=](auto f) { map(x, y, out, n, f); });
+        if (op == Binary::relu_backward) return map(x, y, out, n, relu_backward_of<float>);
+    }
+    const auto f = [=](auto v, int64_t m) { binary<float>(op, v[0], v[1], v[0], m, a, b); };
+    in_blocks(out, n, f, x, y);
+}
+
+template <typename S>
+void half_scalar(Binary op, const S *x, float y, S *out, int64_t n, float a) {
+    if constexpr (__is_same(S, bfloat16)) {
+        return arithmetic(op, a, [=](auto f) {
+            map(x, out, n, [=](float v) { return f(v, y); });
+        });
+    }
+    const auto f = [=](auto v, int64_t m) { binary_scalar<float>(op, v[0], y, v[0], m, a); };
+    in_blocks(out, n, f, x);
+}
+
+template <typename S>
+void half_channel(Binary op, const S *x, const S *y, S *out, int64_t rows, int64_t channels,
+                  int64_t inner, float a) {
+    for (int64_t row = 0; row < rows; ++row) {
+        const int64_t at = row * channels * inner;
+        if (inner == 1) {
+            half_binary(op, x + at, y, out + at, channels, a, 0.0f);
+            continue;
+        }
+        for (int64_t c = 0; c < channels; ++c) {
+            float value;
+            widen_block(y + c, &value, 1);
+            half_scalar(op, x + at + c * inner, value, out + at + c * inner, inner, a);
+        }
+    }
+}
+
+template <typename S>
+void half_ternary(Ternary op, const S *x, const S *y, const S *z, S *out, int64_t n, float a) {
+    const auto f = [=](auto v, int64_t m) { ternary<float>(op, v[0], v[1], v[2], v[0], m, a); };
+    in_blocks(out, n, f, x, y, z);
+}
+
+template <typename S>
+void half_mask_bytes(const S *x, const uint8_t *mask, S *out, int64_t n, float scale) {
+    const auto f = [&mask, scale](auto v, int64_t m) {
+        mask_bytes<float>(v[0], mask, v[0], m, scale);
+        mask += m;
+    };
+    in_blocks(out, n, f, x);
+}
+
 }  // namespace
 
 #define RL_POINTWISE(T) \
     {unary<T>, binary<T>, binary_scalar<T>, binary_channel<T>, ternary<T>, mask_bytes<T>}
-RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels){RL_POINTWISE(float), RL_POINTWISE(double)};
+#define RL_POINTWISE_HALF(S)                                                                  \
+    {half_unary<S>,   half_binary<S>,  half_scalar<S>, half_channel<S>, half_ternary<S>, \
+     half_mask_bytes<S>}
+RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels){
+    RL_POINTWISE(float), RL_POINTWISE(double), RL_POINTWISE_HALF(bfloat16),
+    RL_POINTWISE_HALF(float16)};
 
 }  // namespace rushlight

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "../dispatch.h"
+#include "wide.h"
 
 // a and b stand for the two numbers that an operation may take.
 #define RUSHLIGHT_UNARY_OPS(X)                                                              \
@@ -33,23 +34,27 @@ enum class Binary : int { RUSHLIGHT_BINARY_OPS(RUSHLIGHT_NAME) count };
 enum class Ternary : int { RUSHLIGHT_TERNARY_OPS(RUSHLIGHT_NAME) count };
 #undef RUSHLIGHT_NAME
 
-template <typename T>
+// S is the type in memory; numbers come in the type in which S is computed.
+template <typename S>
 struct PointwiseLoops {
-    void (*unary)(Unary op, const T *x, T *out, int64_t n, T a, T b);
-    void (*binary)(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b);
+    using T = Wide<S>;
+    void (*unary)(Unary op, const S *x, S *out, int64_t n, T a, T b);
+    void (*binary)(Binary op, const S *x, const S *y, S *out, int64_t n, T a, T b);
     // The arithmetic operations of Binary (add to minimum) with a number as y.
-    void (*binary_scalar)(Binary op, const T *x, T y, T *out, int64_t n, T a);
+    void (*binary_scalar)(Binary op, const S *x, T y, S *out, int64_t n, T a);
     // The same with a vector of `channels` as y, over `rows` of (channels, inner).
-    void (*binary_channel)(Binary op, const T *x, const T *y, T *out, int64_t rows,
+    void (*binary_channel)(Binary op, const S *x, const S *y, S *out, int64_t rows,
                            int64_t channels, int64_t inner, T a);
-    void (*ternary)(Ternary op, const T *x, const T *y, const T *z, T *out, int64_t n, T a);
+    void (*ternary)(Ternary op, const S *x, const S *y, const S *z, S *out, int64_t n, T a);
     // out = x * mask * scale, where mask is 0 or 1.
-    void (*mask_bytes)(const T *x, const uint8_t *mask, T *out, int64_t n, T scale);
+    void (*mask_bytes)(const S *x, const uint8_t *mask, S *out, int64_t n, T scale);
 };
 
 struct PointwiseKernels {
     PointwiseLoops<float> f32;
     PointwiseLoops<double> f64;
+    PointwiseLoops<bfloat16> bf16;
+    PointwiseLoops<float16> f16;
 };
 
 RUSHLIGHT_DECLARE_KERNELS(PointwiseKernels, pointwise_kernels)

@@ -1,7 +1,5 @@
 #include "pooling.h"
 
-#include "lanes.h"
-
 namespace rushlight {
 namespace {
 
@@ -115,80 +113,83 @@ RL_INLINE void over_taps(const Window &w, const F &f) {
 
 struct NoIndex {};
 
-template <int V, typename T, typename I>
-__attribute__((noinline)) void max_loop(const PoolTask &task, const T *x, T *out, I *index,
+template <int V, typename S, typename I>
+__attribute__((noinline)) void max_loop(const PoolTask &task, const S *x, S *out, I *index,
                                         int64_t begin, int64_t end) {
+    using T = Wide<S>;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         over_windows(task, line, [&](const Window &w, int64_t o) {
             const int64_t to = row + o * task.small.at[2];
             cover<V>(task.lanes, [&](int64_t c) {
                 using Ints = Lanes<Integer<T>, V>;
-                Lanes<T, V> most = load<V>(x + w.start + c);
+                Lanes<T, V> most = load_wide<V>(x + w.start + c);
                 Ints name = Ints{} + Integer<T>(w.name);
                 over_taps(w, [&](int64_t at, int64_t tap) {
                     if (__builtin_constant_p(at == w.start) && at == w.start) return;
-                    const Lanes<T, V> v = load<V>(x + at + c);
+                    const Lanes<T, V> v = load_wide<V>(x + at + c);
                     // A NaN replaces what there is, and nothing is greater than a NaN.
                     const Ints better = (v > most) | (v != v);
                     most = better ? v : most;
                     if constexpr (!__is_same(I, NoIndex))
                         name = better ? Ints{} + Integer<T>(tap) : name;
                 });
-                store<V>(out + to + c, most);
+                store_exact<V>(out + to + c, most);
                 if constexpr (!__is_same(I, NoIndex)) store<V>(index + to + c, convert<I, V>(name));
             });
         });
     });
 }
 
-template <typename T>
-void max(const PoolTask &task, const T *x, T *out, void *index, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) {
+// Calls f(index) with indices of the kind that the task names. Beside bfloat16 that is the tap, as
+// in training: any other would be one more loop for every width.
+template <typename S, typename F>
+RL_INLINE void with_index(const PoolTask &task, void *index, const F &f) {
+    if (task.index == PoolIndex::tap) return f((uint8_t *)index);
+    if constexpr (!__is_same(S, bfloat16)) {
+        if (task.index == PoolIndex::flat32) return f((int32_t *)index);
+        if (task.index == PoolIndex::flat64) return f((int64_t *)index);
+    }
+}
+
+template <typename S>
+void max(const PoolTask &task, const S *x, S *out, void *index, int64_t begin, int64_t end) {
+    by_width<Wide<S>>(task.lanes, [&](auto width) {
         constexpr int V = decltype(width)::lanes;
-        switch (task.index) {
-            case PoolIndex::none: return max_loop<V>(task, x, out, (NoIndex *)nullptr, begin, end);
-            case PoolIndex::tap: return max_loop<V>(task, x, out, (uint8_t *)index, begin, end);
-            case PoolIndex::flat32: return max_loop<V>(task, x, out, (int32_t *)index, begin, end);
-            case PoolIndex::flat64: return max_loop<V>(task, x, out, (int64_t *)index, begin, end);
-        }
+        if (task.index == PoolIndex::none)
+            return max_loop<V>(task, x, out, (NoIndex *)nullptr, begin, end);
+        with_index<S>(task, index, [&](auto *i) { max_loop<V>(task, x, out, i, begin, end); });
     });
 }
 
 // Each output position hands its gradient to the taps of its window, 0 to all but one.
-template <int V, typename T, typename I>
-__attribute__((noinline)) void spread_loop(const PoolTask &task, const T *g, const I *index, T *out,
+template <int V, typename S, typename I>
+__attribute__((noinline)) void spread_loop(const PoolTask &task, const S *g, const I *index, S *out,
                                            int64_t begin, int64_t end) {
+    using T = Wide<S>;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
         over_windows(task, line, [&](const Window &w, int64_t o) {
             const int64_t from = row + o * task.small.at[2];
             cover<V>(task.lanes, [&](int64_t c) {
-                const Lanes<T, V> value = load<V>(g + from + c);
+                const Lanes<T, V> value = load_wide<V>(g + from + c);
                 const auto name = convert<Integer<T>, V>(load<V>(index + from + c));
                 over_taps(w, [&](int64_t at, int64_t tap) {
-                    store<V>(out + at + c,
-                             Lanes<T, V>(name == Integer<T>(tap) ? value : Lanes<T, V>{}));
+                    store_exact<V>(out + at + c,
+                                   Lanes<T, V>(name == Integer<T>(tap) ? value : Lanes<T, V>{}));
                 });
             });
         });
     });
 }
 
-template <typename T>
-void max_spread(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin,
+template <typename S>
+void max_spread(const PoolTask &task, const S *g, const void *index, S *out, int64_t begin,
                 int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) {
+    by_width<Wide<S>>(task.lanes, [&](auto width) {
         constexpr int V = decltype(width)::lanes;
-        switch (task.index) {
-            case PoolIndex::none: return;
-            case PoolIndex::tap:
-                return spread_loop<V>(task, g, (const uint8_t *)index, out, begin, end);
-            case PoolIndex::flat32:
-                return spread_loop<V>(task, g, (const int32_t *)index, out, begin, end);
-            case PoolIndex::flat64:
-                return spread_loop<V>(task, g, (const int64_t *)index, out, begin, end);
-        }
+        with_index<S>(task, (void *)index,
+                      [&](auto *i) { spread_loop<V>(task, g, i, out, begin, end); });
     });
 }
 
@@ -322,9 +323,10 @@ int64_t max_scatter(const PoolTask &task, const T *g, const void *index, T *out,
 
 // --- average ------------------------------------------------------------------------------------
 
-template <int V, typename T>
-__attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out, int64_t begin,
+template <int V, typename S>
+__attribute__((noinline)) void avg_loop(const PoolTask &task, const S *x, S *out, int64_t begin,
                                         int64_t end) {
+    using T = Wide<S>;
     const PoolAxis *a = task.axis;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
@@ -339,23 +341,24 @@ __attribute__((noinline)) void avg_loop(const PoolTask &task, const T *x, T *out
                 Lanes<T, V> sum = {};
                 for (int64_t i = 0; i < w.count[0]; ++i) {
                     for (int64_t j = 0; j < w.count[1]; ++j) {
-                        const T *from = x + w.start + i * w.stride[0] + j * w.stride[1] + c;
+                        const S *from = x + w.start + i * w.stride[0] + j * w.stride[1] + c;
                         Lanes<T, V> some = {};
                         for (int64_t k = 0; k < w.count[2]; ++k)
-                            some += load<V>(from + k * w.stride[2]);
+                            some += load_wide<V>(from + k * w.stride[2]);
                         sum += some;
                     }
                 }
-                store<V>(out + to + c, Lanes<T, V>(sum / divisor));
+                store_narrow<V>(out + to + c, Lanes<T, V>(sum / divisor));
             });
         });
     });
 }
 
 // Each output position hands its share to all taps of its window.
-template <int V, typename T>
-__attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g, T *out,
+template <int V, typename S>
+__attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const S *g, S *out,
                                                int64_t begin, int64_t end) {
+    using T = Wide<S>;
     const PoolAxis *a = task.axis;
     over_outputs(task, begin, end, [&](const Line &line) {
         const int64_t row = line.offset(task.small);
@@ -365,8 +368,8 @@ __attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g,
                                                            : double(counted * a[2].divisor[o]));
             const int64_t from = row + o * task.small.at[2];
             cover<V>(task.lanes, [&](int64_t c) {
-                const Lanes<T, V> share = load<V>(g + from + c) / divisor;
-                over_taps(w, [&](int64_t at, int64_t) { store<V>(out + at + c, share); });
+                const Lanes<T, V> share = load_wide<V>(g + from + c) / divisor;
+                over_taps(w, [&](int64_t at, int64_t) { store_narrow<V>(out + at + c, share); });
             });
         });
     });
@@ -374,14 +377,16 @@ __attribute__((noinline)) void avg_spread_loop(const PoolTask &task, const T *g,
 
 // Where windows overlap, each input position collects from those that it lies in, so that no two
 // threads meet.
-template <int V, typename T>
-__attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const T *g, T *out,
+template <int V, typename S>
+__attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const S *g, S *out,
                                                 int64_t begin, int64_t end) {
+    using T = Wide<S>;
     const PoolAxis *a = task.axis;
-    const PoolStrides &s = task.small;
+    const PoolStrides &small = task.small;
     const double override = task.divisor_override;
     over_lines(task, a[0].in, a[1].in, a[2].in, begin, end, [&](const Line &line) {
-        const int64_t row = line.offset(task.large), base = line.n * s.n + line.group * s.group;
+        const int64_t row = line.offset(task.large),
+                      base = line.n * small.n + line.group * small.group;
         const int64_t at_0 = a[0].reverse_first[line.at[0]], at_1 = a[1].reverse_first[line.at[1]];
         const int64_t count_0 = a[0].reverse_count[line.at[0]],
                       count_1 = a[1].reverse_count[line.at[1]];
@@ -393,43 +398,46 @@ __attribute__((noinline)) void avg_collect_loop(const PoolTask &task, const T *g
                     for (int64_t j = at_1; j < at_1 + count_1; ++j) {
                         const double share =
                             override != 0 ? 1.0 / override : a[0].share[i] * a[1].share[j];
-                        const T *from = g + base + i * s.at[0] + j * s.at[1] + c;
+                        const S *from = g + base + i * small.at[0] + j * small.at[1] + c;
                         for (int64_t k = at_2; k < at_2 + count_2; ++k) {
-                            sum += load<V>(from + k * s.at[2]) *
+                            sum += load_wide<V>(from + k * small.at[2]) *
                                    T(override != 0 ? share : share * a[2].share[k]);
                         }
                     }
                 }
-                store<V>(out + row + p * task.large.at[2] + c, sum);
+                store_narrow<V>(out + row + p * task.large.at[2] + c, sum);
             });
         }
     });
 }
 
 // Loops by width are functions of their own: inlined side by side they would compete for registers.
-template <typename T>
-void avg(const PoolTask &task, const T *x, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes,
-                [&](auto width) { avg_loop<decltype(width)::lanes>(task, x, out, begin, end); });
+template <typename S>
+void avg(const PoolTask &task, const S *x, S *out, int64_t begin, int64_t end) {
+    by_width<Wide<S>>(task.lanes, [&](auto width) {
+        avg_loop<decltype(width)::lanes>(task, x, out, begin, end);
+    });
 }
 
-template <typename T>
-void avg_spread(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) {
+template <typename S>
+void avg_spread(const PoolTask &task, const S *g, S *out, int64_t begin, int64_t end) {
+    by_width<Wide<S>>(task.lanes, [&](auto width) {
         avg_spread_loop<decltype(width)::lanes>(task, g, out, begin, end);
     });
 }
 
-template <typename T>
-void avg_collect(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end) {
-    by_width<T>(task.lanes, [&](auto width) {
+template <typename S>
+void avg_collect(const PoolTask &task, const S *g, S *out, int64_t begin, int64_t end) {
+    by_width<Wide<S>>(task.lanes, [&](auto width) {
         avg_collect_loop<decltype(width)::lanes>(task, g, out, begin, end);
     });
 }
 
 }  // namespace
 
-#define RL_POOL(T) {max<T>, avg<T>, max_spread<T>, max_scatter<T>, avg_spread<T>, avg_collect<T>}
-RUSHLIGHT_KERNELS(PoolKernels, pool_kernels){RL_POOL(float), RL_POOL(double)};
+#define RL_POOL(S, scatter) {max<S>, avg<S>, max_spread<S>, scatter, avg_spread<S>, avg_collect<S>}
+RUSHLIGHT_KERNELS(PoolKernels, pool_kernels){RL_POOL(float, max_scatter<float>),
+                                             RL_POOL(double, max_scatter<double>),
+                                             RL_POOL(bfloat16, nullptr)};
 
 }  // namespace rushlight

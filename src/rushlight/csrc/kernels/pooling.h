@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "../dispatch.h"
+#include "wide.h"
 
 namespace rushlight {
 
@@ -44,31 +45,33 @@ struct PoolTask {
     double divisor_override;  // 0 for none
 };
 
-template <typename T>
+template <typename S>
 struct PoolLoops {
     // Items are output positions (n, group, spatial index), unless said otherwise. `index` is
     // uint8_t (number of the tap in its window), int32_t or int64_t (index in the plane) by
     // task.index; null for none.
-    void (*max)(const PoolTask &task, const T *x, T *out, void *index, int64_t begin, int64_t end);
-    void (*avg)(const PoolTask &task, const T *x, T *out, int64_t begin, int64_t end);
+    void (*max)(const PoolTask &task, const S *x, S *out, void *index, int64_t begin, int64_t end);
+    void (*avg)(const PoolTask &task, const S *x, S *out, int64_t begin, int64_t end);
 
     // Gradients, where every input element lies in exactly one window.
-    void (*max_spread)(const PoolTask &task, const T *g, const void *index, T *out, int64_t begin,
+    void (*max_spread)(const PoolTask &task, const S *g, const void *index, S *out, int64_t begin,
                        int64_t end);
     // Elsewhere; items are (n, group, block of channels). The first item with an index that is
     // outside, or -1.
-    int64_t (*max_scatter)(const PoolTask &task, const T *g, const void *index, T *out,
+    int64_t (*max_scatter)(const PoolTask &task, const S *g, const void *index, S *out,
                            int64_t begin, int64_t end);
 
     // Gradients, where every input element lies in exactly one window, and elsewhere: there items
     // are input positions.
-    void (*avg_spread)(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end);
-    void (*avg_collect)(const PoolTask &task, const T *g, T *out, int64_t begin, int64_t end);
+    void (*avg_spread)(const PoolTask &task, const S *g, S *out, int64_t begin, int64_t end);
+    void (*avg_collect)(const PoolTask &task, const S *g, S *out, int64_t begin, int64_t end);
 };
 
 struct PoolKernels {
     PoolLoops<float> f32;
     PoolLoops<double> f64;
+    // Without max_scatter, whose sums would be rounded at every addition; indices are taps.
+    PoolLoops<bfloat16> bf16;
 };
 
 RUSHLIGHT_DECLARE_KERNELS(PoolKernels, pool_kernels)

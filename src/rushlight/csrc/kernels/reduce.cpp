@@ -1,6 +1,5 @@
 #include "reduce.h"
 
-#include "lanes.h"
 
 namespace rushlight {
 namespace {
@@ -60,8 +59,9 @@ RL_INLINE double across(const Lanes<T, V> &v) {
     return double(halved<Op, Exact, V>(convert<Exact, V>(v)));
 }
 
-template <typename Op, typename T>
-RL_INLINE double line(const T *x, int64_t n) {
+template <typename Op, typename S>
+RL_INLINE double line(const S *x, int64_t n) {
+    using T = Wide<S>;
     constexpr int V = vector_bytes / int(sizeof(T)), group = 4 * V;
     using Vector = Lanes<T, V>;
     double result = Op::start;
@@ -70,34 +70,34 @@ RL_INLINE double line(const T *x, int64_t n) {
         // Four vectors, because the next addition to one has to wait for the last.
         const int64_t end = n - i < part * group ? i + (n - i) / group * group : i + part * group;
         Vector sum[4];
-        for (int k = 0; k < 4; ++k) sum[k] = Op::value(load<V>(x + i + k * V));
+        for (int k = 0; k < 4; ++k) sum[k] = Op::value(load_wide<V>(x + i + k * V));
         for (i += group; i < end; i += group) {
             for (int k = 0; k < 4; ++k)
-                sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(x + i + k * V))));
+                sum[k] = Op::join(sum[k], Vector(Op::value(load_wide<V>(x + i + k * V))));
         }
         Vector all = Op::join(Vector(Op::join(sum[0], sum[1])), Vector(Op::join(sum[2], sum[3])));
         if (n - i < group) {
-            for (; i + V <= n; i += V) all = Op::join(all, Vector(Op::value(load<V>(x + i))));
+            for (; i + V <= n; i += V) all = Op::join(all, Vector(Op::value(load_wide<V>(x + i))));
         }
         result = Op::join(result, across<Op, T, V>(all));
     }
-    for (; i < n; ++i) result = Op::join(result, double(Op::value(x[i])));
+    for (; i < n; ++i) result = Op::join(result, double(Op::value(widen(x[i]))));
     return result;
 }
 
-template <typename Op, typename T>
-void lines_of(const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
+template <typename Op, typename S>
+void lines_of(const S *x, int64_t count, int64_t stride, int64_t n, double *results) {
     constexpr int together = 8;
     int64_t i = 0;
     if (n < 48) {
         // Short lines side by side: one alone would wait for each of its additions.
         for (; i + together <= count; i += together) {
-            const T *from = x + i * stride;
+            const S *from = x + i * stride;
             double partial[together];
             for (int l = 0; l < together; ++l) partial[l] = results[i + l];
             for (int64_t j = 0; j < n; ++j) {
                 for (int l = 0; l < together; ++l) {
-                    partial[l] = Op::join(partial[l], double(Op::value(from[l * stride + j])));
+                    partial[l] = Op::join(partial[l], double(Op::value(widen(from[l * stride + j]))));
                 }
             }
             for (int l = 0; l < together; ++l) results[i + l] = partial[l];
@@ -107,18 +107,19 @@ void lines_of(const T *x, int64_t count, int64_t stride, int64_t n, double *resu
 }
 
 // K vectors of columns at a time.
-template <typename Op, typename T, int V, int K>
-RL_INLINE void columns_block(const T *x, int64_t count, int64_t stride, double *results) {
+template <typename Op, typename S, int V, int K>
+RL_INLINE void columns_block(const S *x, int64_t count, int64_t stride, double *results) {
+    using T = Wide<S>;
     using Vector = Lanes<T, V>;
     for (int64_t begin = 0; begin < count; begin += part) {
         const int64_t end = begin + part < count ? begin + part : count;
-        const T *from = x + begin * stride;
+        const S *from = x + begin * stride;
         Vector sum[K];
-        for (int k = 0; k < K; ++k) sum[k] = Op::value(load<V>(from + k * V));
+        for (int k = 0; k < K; ++k) sum[k] = Op::value(load_wide<V>(from + k * V));
         for (int64_t i = begin + 1; i < end; ++i) {
             from += stride;
             for (int k = 0; k < K; ++k)
-                sum[k] = Op::join(sum[k], Vector(Op::value(load<V>(from + k * V))));
+                sum[k] = Op::join(sum[k], Vector(Op::value(load_wide<V>(from + k * V))));
         }
         T sums[K * V];
         for (int k = 0; k < K; ++k) store<V>(sums + k * V, sum[k]);
@@ -127,9 +128,9 @@ RL_INLINE void columns_block(const T *x, int64_t count, int64_t stride, double *
     }
 }
 
-template <typename Op, typename T>
-void columns_of(const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
-    constexpr int widest = vector_bytes / int(sizeof(T));
+template <typename Op, typename S>
+void columns_of(const S *x, int64_t count, int64_t stride, int64_t n, double *results) {
+    constexpr int widest = vector_bytes / int(sizeof(Wide<S>));
     constexpr int64_t together = 64;
     if (stride == n && n < 4 * widest && count >= 2 * together) {
         // A few columns without gaps: many rows at a time are as many columns again.
@@ -144,17 +145,17 @@ void columns_of(const T *x, int64_t count, int64_t stride, int64_t n, double *re
     }
     int64_t j = 0;
     for (; j + 4 * widest <= n; j += 4 * widest)
-        columns_block<Op, T, widest, 4>(x + j, count, stride, results + j);
+        columns_block<Op, S, widest, 4>(x + j, count, stride, results + j);
     for (; j + widest <= n; j += widest)
-        columns_block<Op, T, widest, 1>(x + j, count, stride, results + j);
+        columns_block<Op, S, widest, 1>(x + j, count, stride, results + j);
     if constexpr (widest > 4) {
-        for (; j + 4 <= n; j += 4) columns_block<Op, T, 4, 1>(x + j, count, stride, results + j);
+        for (; j + 4 <= n; j += 4) columns_block<Op, S, 4, 1>(x + j, count, stride, results + j);
     }
-    for (; j < n; ++j) columns_block<Op, T, 1, 1>(x + j, count, stride, results + j);
+    for (; j < n; ++j) columns_block<Op, S, 1, 1>(x + j, count, stride, results + j);
 }
 
-template <typename T>
-void lines(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
+template <typename S>
+void lines(Reduction op, const S *x, int64_t count, int64_t stride, int64_t n, double *results) {
     switch (op) {
         case Reduction::sum:
         case Reduction::mean: return lines_of<Sums<false>>(x, count, stride, n, results);
@@ -165,8 +166,8 @@ void lines(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, d
     }
 }
 
-template <typename T>
-void columns(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n, double *results) {
+template <typename S>
+void columns(Reduction op, const S *x, int64_t count, int64_t stride, int64_t n, double *results) {
     switch (op) {
         case Reduction::sum:
         case Reduction::mean: return columns_of<Sums<false>>(x, count, stride, n, results);
@@ -179,7 +180,8 @@ void columns(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
 
 }  // namespace
 
-#define RL_REDUCE(T) {lines<T>, columns<T>}
-RUSHLIGHT_KERNELS(ReduceKernels, reduce_kernels){RL_REDUCE(float), RL_REDUCE(double)};
+#define RL_REDUCE(S) {lines<S>, columns<S>}
+RUSHLIGHT_KERNELS(ReduceKernels, reduce_kernels){RL_REDUCE(float), RL_REDUCE(double),
+                                                 RL_REDUCE(bfloat16)};
 
 }  // namespace rushlight

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "../dispatch.h"
+#include "wide.h"
 
 #define RUSHLIGHT_REDUCTIONS(X) X(sum) X(mean) X(max) X(min) X(sum_squares)
 
@@ -13,20 +14,21 @@ namespace rushlight {
 enum class Reduction : int { RUSHLIGHT_REDUCTIONS(RUSHLIGHT_NAME) count };
 #undef RUSHLIGHT_NAME
 
-template <typename T>
+template <typename S>
 struct ReduceLoops {
     // Each adds to what results hold. Line i is n neighbours from x[i * stride]; its result is
     // results[i].
-    void (*lines)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
+    void (*lines)(Reduction op, const S *x, int64_t count, int64_t stride, int64_t n,
                   double *results);
     // Row i is n neighbours from x[i * stride]; element j of all rows goes to results[j].
-    void (*columns)(Reduction op, const T *x, int64_t count, int64_t stride, int64_t n,
+    void (*columns)(Reduction op, const S *x, int64_t count, int64_t stride, int64_t n,
                     double *results);
 };
 
 struct ReduceKernels {
     ReduceLoops<float> f32;
     ReduceLoops<double> f64;
+    ReduceLoops<bfloat16> bf16;
 };
 
 RUSHLIGHT_DECLARE_KERNELS(ReduceKernels, reduce_kernels)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import devices
+from . import amp  # noqa: F401 - torch.cuda.amp
+
 
 def is_available() -> bool:
     """Whether tensors can be on a CUDA device: they cannot.
@@ -11,7 +14,12 @@ def is_available() -> bool:
     >>> is_available()
     False
     """
-    return False
+    return devices.is_available("cuda")
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether CUDA kernels take bfloat16: there are none."""
+    return is_available()
 
 
 def device_count() -> int:
