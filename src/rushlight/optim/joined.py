@@ -124,12 +124,16 @@ def _run(
     p, g, *symbols = tape.operands()
     rule.update(p, g, State(tape, {**dict(zip(remembered, symbols)), **scalars}), group)
     made = {name: [empty_like(p) for p in params] for name in tape.names[2 + len(remembered) :]}
-    operands = [
-        [p._array for p in params],
-        [p._grad._array for p in params],
-        *([state[name]._array for state in states] for name in remembered),
-        *([tensor._array for tensor in tensors] for tensors in made.values()),
-    ]
+    try:
+        operands = [
+            [p._array for p in params],
+            [p._grad._array for p in params],
+            *([state[name]._array for state in states] for name in remembered),
+            *([tensor._array for tensor in tensors] for tensors in made.values()),
+        ]
+    except AttributeError:
+        # A loaded state may hold more than tensors, which the rule does not look at.
+        return False
     if any([array.dtype.kind == "c" for array in operands[0]]):
         operands = [list(map(_as_real, arrays)) for arrays in operands]
     try:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..autograd.modes import enable_grad, no_grad
 from ..ops.complex import view_as_real
 from ..ops.join import cat
+from ..size import Size
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
 from .options import check_rate
@@ -96,6 +97,11 @@ class LBFGS(Optimizer):
                 "parameters at once"
             )
         super().add_param_group(param_group)
+
+    def state_shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """Directions and gradients have an element for each number in the parameters."""
+        size = sum(p.numel() * (2 if p.is_complex() else 1) for p in self.param_groups[0]["params"])
+        return {"d": Size((size,)), "prev_flat_grad": Size((size,))}
 
     @no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:

@@ -168,6 +168,11 @@ class Optimizer:
         """What the rule remembers of ``p`` before its first update, by PyTorch's names."""
         return {}
 
+    def state_shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """The shapes that remembered tensors must have, by name, for a loaded state to fit ``p``."""
+        made = self.init_state(p, group)
+        return {name: value.shape for name, value in made.items() if isinstance(value, Tensor)}
+
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Changes one parameter in place. Nothing is recorded meanwhile, unless ``differentiable``.
 
@@ -341,7 +346,8 @@ class Optimizer:
 
         Raises:
             KeyError: ``state_dict`` has no ``"param_groups"`` or no ``"state"``.
-            ValueError: the number of groups or the length of one differs.
+            ValueError: the number of groups or the length of one differs, or the shape of a remembered
+                tensor does not fit its parameter.
         """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
@@ -357,6 +363,8 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             if key in owners:
                 p, group = owners[key]
+                if isinstance(value, dict):
+                    _check_shapes(key, value, self.state_shapes(p, {**self.defaults, **group}))
                 state[p] = _fitted(value, p, group)
             else:
                 state[key] = value
@@ -494,6 +502,20 @@ def _check_groups(groups: list[dict[str, Any]], saved: list[dict[str, Any]]) -> 
                 "loaded state dict contains a parameter group that doesn't match the size of "
                 f"optimizer's group: group {place} has {len(other['params'])} parameters there "
                 f"and {len(group['params'])} here"
+            )
+
+
+def _check_shapes(number: Any, state: dict[str, Any], shapes: dict[str, Any]) -> None:
+    for name, shape in shapes.items():
+        value = state.get(name)
+        if not isinstance(value, Tensor) or value.shape == shape:
+            continue
+        # A count may have a dimension.
+        if shape or value.numel() != 1:
+            raise ValueError(
+                f"loaded state dict doesn't fit: {name} of parameter {number} has the shape "
+                f"{tuple(value.shape)}, but should have {tuple(shape)}. Was it saved for another model, "
+                "or with the parameters in another order?"
             )
 
 

@@ -80,6 +80,10 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def state_shapes(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """The buffer has the shape of the parameter."""
+        return {"momentum_buffer": p.shape}
+
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
         lr, momentum = rate_of(group), group["momentum"]
