@@ -1,4 +1,4 @@
-"""`rushlight.cpu` and `rushlight.cuda`: what programs ask before they choose a device."""
+"""The device modules, `rushlight.cpu`, `cuda` and `accelerator`: what programs ask before they choose a device."""
 
 import pytest
 
@@ -24,3 +24,13 @@ def test_cuda():
 )
 def test_available(device_type, available):
     assert rushlight.devices.is_available(device_type) is available
+
+
+def test_accelerator():
+    accelerator = rushlight.accelerator
+    assert not accelerator.is_available()
+    assert accelerator.current_accelerator() is None
+    assert accelerator.device_count() == 0
+    for ask in (accelerator.current_device_index, accelerator.synchronize, accelerator.memory_stats):
+        with pytest.raises(RuntimeError, match="ask torch.accelerator.is_available"):
+            ask()

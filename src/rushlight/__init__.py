@@ -65,7 +65,20 @@ globals().update({d.name: d for d in _dtypes})
 globals().update(_aliases)
 globals().update(_exports["torch"])
 
-from . import amp, backends, cpu, cuda, linalg, mps, nn, optim, serialization, testing, utils
+from . import (
+    accelerator,
+    amp,
+    backends,
+    cpu,
+    cuda,
+    linalg,
+    mps,
+    nn,
+    optim,
+    serialization,
+    testing,
+    utils,
+)
 from .amp import autocast
 from .amp.state import *  # noqa: F403 - what it lists in __all__
 from . import debug as _debug
