@@ -316,7 +316,8 @@ void max_forward(const Array &x, const Array &out, const OptionalArray &indices,
     });
 }
 
-// Overlapping windows: gradients are added up where they meet. Returns whether all indices are good.
+// Overlapping windows: gradients are added up where they meet. Returns whether all indices are
+// good.
 template <typename T>
 bool scatter(const PoolLoops<T> &loops, const PoolTask &task, int64_t work, const T *g,
              const void *index, T *out) {

@@ -138,8 +138,8 @@ struct Reducer {
         S *to =
             out + offset_at(plan.outer_kept, unit / splits, &Group::out_stride) + first * stride;
         for (int64_t i = 0; i < n; ++i)
-            to[i * stride] = narrow<S>(
-                Wide<S>(op == Reduction::mean ? results[i] / count : results[i]));
+            to[i * stride] =
+                narrow<S>(Wide<S>(op == Reduction::mean ? results[i] / count : results[i]));
     }
 
     void join(double *results, const double *more, int64_t n) const {

@@ -36,10 +36,9 @@ from ..primitive import (
 from ..tensor import Tensor, values_of, wrap
 from .checks import broadcast, floating_only, shape_of
 
-
 # When the extension's loops take over: below, a call of theirs costs more than it gains.
-# Where a kernel of several steps has a loop, the loop wins at any size.
-# Of half precision they take all that is large, or has several steps, however it lies: NumPy is slow there.
+# Where a kernel of several steps has a loop, the loop wins at any size. Half precision that is large goes to them
+# however it lies: NumPy takes it element by element.
 COMPACT = (
     "input.dtype is native.float32 and (input.flags.c_contiguous or native.dense(input)) "
     "or input.dtype in native.HALVES"

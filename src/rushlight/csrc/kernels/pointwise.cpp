@@ -217,8 +217,7 @@ template <typename T>
 void backward(Binary op, const T *x, const T *y, T *out, int64_t n, T a, T b) {
     switch (op) {
         case Binary::mask_scale: return map(x, y, out, n, [a](T g, T m) { return g * (m * a); });
-        case Binary::relu_backward:
-            return map(x, y, out, n, relu_backward_of<T>);
+        case Binary::relu_backward: return map(x, y, out, n, relu_backward_of<T>);
         case Binary::leaky_relu_backward:
             return map(x, y, out, n, [a](T g, T v) { return v > T(0) ? g : g * a; });
         case Binary::elu_backward:
@@ -380,7 +379,7 @@ RL_INLINE void in_blocks(S *out, int64_t n, F f, const Inputs *...inputs) {
     alignas(64) float floats[sizeof...(inputs)][block];
     for (int64_t i = 0; i < n; i += block) {
         const int64_t m = n - i < block ? n - i : block;
-        float(*to)[block] = floats;
+        float (*to)[block] = floats;
         (widen_block(inputs + i, *to++, m), ...);
         f(floats, m);
         narrow_block(floats[0], out + i, m);
@@ -390,7 +389,7 @@ RL_INLINE void in_blocks(S *out, int64_t n, F f, const Inputs *...inputs) {
 template <typename S>
 void half_unary(Unary op, const S *x, S *out, int64_t n, float a, float b) {
     if constexpr (__is_same(S, bfloat16)) {
-        if (op == Unary::relu) return map(x, out, n, relu_of<float>);
+        if (op == Unary::relu) return map(x, out, n, [](float v) { return exactly(relu_of(v)); });
     }
     const auto f = [=](auto v, int64_t m) { unary<float>(op, v[0], v[0], m, a, b); };
     in_blocks(out, n, f, x);
@@ -399,9 +398,10 @@ void half_unary(Unary op, const S *x, S *out, int64_t n, float a, float b) {
 template <typename S>
 void half_binary(Binary op, const S *x, const S *y, S *out, int64_t n, float a, float b) {
     if constexpr (__is_same(S, bfloat16)) {
-        if (op <= Binary::minimum)
-            return arithmetic(op, a, [=](auto f) { map(x, y, out, n, f); });
-        if (op == Binary::relu_backward) return map(x, y, out, n, relu_backward_of<float>);
+        if (op <= Binary::minimum) return arithmetic(op, a, [=](auto f) { map(x, y, out, n, f); });
+        if (op == Binary::relu_backward)
+            return map(x, y, out, n,
+                       [](float g, float v) { return exactly(relu_backward_of(g, v)); });
     }
     const auto f = [=](auto v, int64_t m) { binary<float>(op, v[0], v[1], v[0], m, a, b); };
     in_blocks(out, n, f, x, y);
@@ -410,9 +410,7 @@ void half_binary(Binary op, const S *x, const S *y, S *out, int64_t n, float a, 
 template <typename S>
 void half_scalar(Binary op, const S *x, float y, S *out, int64_t n, float a) {
     if constexpr (__is_same(S, bfloat16)) {
-        return arithmetic(op, a, [=](auto f) {
-            map(x, out, n, [=](float v) { return f(v, y); });
-        });
+        return arithmetic(op, a, [=](auto f) { map(x, out, n, [=](float v) { return f(v, y); }); });
     }
     const auto f = [=](auto v, int64_t m) { binary_scalar<float>(op, v[0], y, v[0], m, a); };
     in_blocks(out, n, f, x);
@@ -454,11 +452,11 @@ void half_mask_bytes(const S *x, const uint8_t *mask, S *out, int64_t n, float s
 
 #define RL_POINTWISE(T) \
     {unary<T>, binary<T>, binary_scalar<T>, binary_channel<T>, ternary<T>, mask_bytes<T>}
-#define RL_POINTWISE_HALF(S)                                                                  \
-    {half_unary<S>,   half_binary<S>,  half_scalar<S>, half_channel<S>, half_ternary<S>, \
-     half_mask_bytes<S>}
-RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels){
-    RL_POINTWISE(float), RL_POINTWISE(double), RL_POINTWISE_HALF(bfloat16),
-    RL_POINTWISE_HALF(float16)};
+#define RL_POINTWISE_HALF(S)                           \
+    {half_unary<S>,   half_binary<S>,  half_scalar<S>, \
+     half_channel<S>, half_ternary<S>, half_mask_bytes<S>}
+RUSHLIGHT_KERNELS(PointwiseKernels, pointwise_kernels){RL_POINTWISE(float), RL_POINTWISE(double),
+                                                       RL_POINTWISE_HALF(bfloat16),
+                                                       RL_POINTWISE_HALF(float16)};
 
 }  // namespace rushlight

@@ -7,16 +7,17 @@
 #include "wide.h"
 
 // a and b stand for the two numbers that an operation may take.
-#define RUSHLIGHT_UNARY_OPS(X)                                                              \
-    X(neg)                                                                                  \
-    X(abs) X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p) X(tanh) \
-        X(sigmoid) X(erf) X(relu) X(leaky_relu) X(elu) X(celu) X(silu) X(gelu) X(gelu_tanh) \
-            X(mish) X(softplus) X(logsigmoid) X(hardsigmoid) X(hardswish) X(clamp) X(pow)   \
-                X(affine)
+#define RUSHLIGHT_UNARY_OPS(X)                                                                  \
+    X(neg)                                                                                      \
+    X(abs)                                                                                      \
+    X(square) X(sqrt) X(rsqrt) X(reciprocal) X(exp) X(expm1) X(log) X(log1p) X(tanh) X(sigmoid) \
+        X(erf) X(relu) X(leaky_relu) X(elu) X(celu) X(silu) X(gelu) X(gelu_tanh) X(mish)        \
+            X(softplus) X(logsigmoid) X(hardsigmoid) X(hardswish) X(clamp) X(pow) X(affine)
 
 #define RUSHLIGHT_BINARY_OPS(X)                                                               \
     X(add)                                                                                    \
-    X(sub) X(rsub) X(mul) X(div) X(rdiv) X(maximum) X(minimum) X(mask_scale) X(relu_backward) \
+    X(sub)                                                                                    \
+    X(rsub) X(mul) X(div) X(rdiv) X(maximum) X(minimum) X(mask_scale) X(relu_backward)        \
         X(leaky_relu_backward) X(elu_backward) X(celu_backward) X(sigmoid_backward)           \
             X(tanh_backward) X(silu_backward) X(gelu_backward) X(gelu_tanh_backward)          \
                 X(mish_backward) X(softplus_backward) X(logsigmoid_backward)                  \

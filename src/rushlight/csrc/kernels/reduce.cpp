@@ -1,6 +1,5 @@
 #include "reduce.h"
 
-
 namespace rushlight {
 namespace {
 
@@ -97,7 +96,8 @@ void lines_of(const S *x, int64_t count, int64_t stride, int64_t n, double *resu
             for (int l = 0; l < together; ++l) partial[l] = results[i + l];
             for (int64_t j = 0; j < n; ++j) {
                 for (int l = 0; l < together; ++l) {
-                    partial[l] = Op::join(partial[l], double(Op::value(widen(from[l * stride + j]))));
+                    partial[l] =
+                        Op::join(partial[l], double(Op::value(widen(from[l * stride + j]))));
                 }
             }
             for (int l = 0; l < together; ++l) results[i + l] = partial[l];

@@ -51,6 +51,14 @@ RL_INLINE S narrow(Wide<S> x) {
     }
 }
 
+// What a bfloat16 holds exactly needs no rounding.
+RL_INLINE bfloat16 exactly(float x) { return {uint16_t(bits_of(x) >> 16)}; }
+
+template <typename S>
+RL_INLINE bfloat16 narrow(bfloat16 x) {
+    return x;
+}
+
 template <int V, typename S>
 RL_INLINE Lanes<Wide<S>, V> load_wide(const S *from) {
     if constexpr (__is_same(S, bfloat16)) {
@@ -75,7 +83,7 @@ RL_INLINE void store_exact(S *to, const Lanes<Wide<S>, V> &v) {
     if constexpr (!__is_same(S, bfloat16)) {
         store<V>(to, v);
     } else if constexpr (V == 1) {
-        to->bits = uint16_t(bits_of(v) >> 16);
+        *to = exactly(v);
     } else {
         const Lanes<uint32_t, V> upper = (Lanes<uint32_t, V>)v >> 16;
         const Lanes<uint16_t, V> half = __builtin_convertvector(upper, Lanes<uint16_t, V>);
