@@ -108,6 +108,16 @@ def of_numpy(numpy_dtype: Any) -> dtype:
     return found
 
 
+def standard(array: np.ndarray) -> np.ndarray:
+    """``array`` with the NumPy dtype object that kernels know; an array that was unpickled has one of its own.
+
+    Raises:
+        TypeError: PyTorch has no such elements.
+    """
+    kind = of_numpy(array.dtype).numpy
+    return array if array.dtype is kind else array.view(kind)
+
+
 _default = float32
 
 

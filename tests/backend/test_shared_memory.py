@@ -3,6 +3,7 @@
 import ast
 import gc
 import os
+import resource
 import signal
 
 import numpy as np
@@ -299,6 +300,15 @@ def test_what_nobody_takes_is_removed():
     # At the end of this process; what it still uses must not be forgotten for that.
     as_if_by_another_process(shared.leave)
     assert not os.path.exists(mine)
+
+
+def test_the_usual_number_of_files_is_no_limit():
+    def child():
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files() + 10, most))
+        return len([shared.allocate(100) for _ in range(50)])
+
+    assert in_child(child) == "50"
 
 
 def test_mapping_checks_the_file(tmp_path):

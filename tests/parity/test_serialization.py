@@ -55,14 +55,18 @@ def values(name, shape):
     return np.asarray(np.arange(count).reshape(shape) % 7 - 3, kind)
 
 
+FORMATS = [True, False]
+
+
 @pytest.mark.parametrize("name", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_dtypes_and_shapes(name, shape):
+@pytest.mark.parametrize("zipped", FORMATS)
+def test_dtypes_and_shapes(name, shape, zipped):
     ours = wrap(values(name, shape))
-    theirs = ours_to_torch(ours)
+    theirs = ours_to_torch(ours, _use_new_zipfile_serialization=zipped)
     check_same(ours, theirs)
     assert ours.stride() == theirs.stride()
-    back = torch_to_ours(theirs)
+    back = torch_to_ours(theirs, _use_new_zipfile_serialization=zipped)
     check_same(back, theirs)
     assert back.stride() == theirs.stride()
 
@@ -78,15 +82,17 @@ VIEWS = [
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_views_share_memory_and_keep_their_place(view):
+@pytest.mark.parametrize("zipped", FORMATS)
+def test_views_share_memory_and_keep_their_place(view, zipped):
+    options = {"_use_new_zipfile_serialization": zipped}
     array = np.arange(20, dtype=np.float32).reshape(4, 5)
     theirs = torch.arange(20.0).reshape(4, 5)
-    base, part = ours_to_torch([wrap(array), wrap(view(array))])
+    base, part = ours_to_torch([wrap(array), wrap(view(array))], **options)
     check_same(wrap(view(array)), part)
     assert part.stride() == view(theirs).stride()
     assert part.storage_offset() == view(theirs).storage_offset()
     assert part.untyped_storage().data_ptr() == base.untyped_storage().data_ptr()
-    base, part = torch_to_ours([theirs, view(theirs)])
+    base, part = torch_to_ours([theirs, view(theirs)], **options)
     check_same(part, view(theirs))
     assert part.stride() == view(theirs).stride()
     base.numpy()[:] = 7
@@ -174,10 +180,12 @@ def test_tensors_that_require_gradients():
     assert ours_to_torch(rushlight.ones(2, requires_grad=True)).requires_grad
 
 
-def test_conjugates_and_negations():
+@pytest.mark.parametrize("zipped", FORMATS)
+def test_conjugates_and_negations(zipped):
+    options = {"_use_new_zipfile_serialization": zipped}
     z = torch.tensor([1 + 2j, 3 - 1j])
-    check_same(torch_to_ours(z.conj()), z.conj().resolve_conj())
-    check_same(torch_to_ours(z.conj().imag), z.conj().imag.resolve_neg())
+    check_same(torch_to_ours(z.conj(), **options), z.conj().resolve_conj())
+    check_same(torch_to_ours(z.conj().imag, **options), z.conj().imag.resolve_neg())
 
 
 def test_meta_tensors():
@@ -196,14 +204,16 @@ def network():
     )
 
 
-def test_state_dicts():
+@pytest.mark.parametrize("zipped", FORMATS)
+def test_state_dicts(zipped):
+    options = {"_use_new_zipfile_serialization": zipped}
     state = network().state_dict()
-    ours = torch_to_ours(state)
+    ours = torch_to_ours(state, **options)
     assert list(ours) == list(state)
     assert ours._metadata == state._metadata
     for name in state:
         check_same(ours[name], state[name])
-    back = ours_to_torch(ours)
+    back = ours_to_torch(ours, **options)
     assert back._metadata == state._metadata
     network().load_state_dict(back)
 
@@ -256,6 +266,47 @@ def test_both_lay_records_out_alike(tmp_path):
     assert set(reader.get_all_records()) == set(records) - {".data/serialization_id"}
 
 
+@pytest.mark.parametrize("zipped", FORMATS)
+@pytest.mark.parametrize(
+    "target",
+    [None, "cpu", "meta", "place", {"cpu": "meta"}, {"cuda:0": "meta"}, {}, "same", "none"],
+    ids=str,
+)
+def test_map_location(target, zipped):
+    functions = {"same": lambda storage, where: storage, "none": lambda storage, where: None}
+    for writer, reader in ((torch, rushlight), (rushlight, torch)):
+        file = io.BytesIO()
+        writer.save(
+            {"w": writer.ones(2), "b": writer.zeros(1)}, file, _use_new_zipfile_serialization=zipped
+        )
+        file.seek(0)
+        place = reader.device("cpu") if target == "place" else target
+        if isinstance(place, str):
+            place = functions.get(place, place)
+        loaded = reader.load(file, map_location=place)
+        expected = "meta" if target in ("meta", {"cpu": "meta"}) else "cpu"
+        assert {x.device.type for x in loaded.values()} == {expected}
+
+
+def test_large_values_of_both():
+    x = torch.arange(3_000_000, dtype=torch.float32)
+    check_same(torch_to_ours(x), x)
+    check_same(wrap(x.numpy()), ours_to_torch(wrap(x.numpy())))
+
+
+def test_files_without_checksums():
+    torch.serialization.set_crc32_options(False)
+    try:
+        assert torch_to_ours(torch.ones(3)).tolist() == [1, 1, 1]
+    finally:
+        torch.serialization.set_crc32_options(True)
+    rushlight.serialization.set_crc32_options(False)
+    try:
+        assert ours_to_torch(rushlight.ones(3)).tolist() == [1, 1, 1]
+    finally:
+        rushlight.serialization.set_crc32_options(True)
+
+
 @pytest.mark.parametrize("kind", ["uint16", "float8_e5m2"])
 def test_dtypes_that_only_pytorch_has(kind):
     with pytest.raises(
@@ -266,7 +317,7 @@ def test_dtypes_that_only_pytorch_has(kind):
 
 def test_sparse_tensors_are_refused():
     with pytest.raises(
-        pickle.UnpicklingError, match="_rebuild_sparse_tensor, which Rushlight does"
+        pickle.UnpicklingError, match="_rebuild_sparse_tensor for sparse tensors, which Rushlight"
     ):
         torch_to_ours(torch.eye(2).to_sparse())
 
@@ -275,10 +326,11 @@ class Point:
     pass
 
 
-def test_both_refuse_other_classes():
+@pytest.mark.parametrize("zipped", FORMATS)
+def test_both_refuse_other_classes(zipped):
     for one, other in ((torch.save, load), (save, torch.load)):
         file = io.BytesIO()
-        one({"p": Point()}, file)
+        one({"p": Point()}, file, _use_new_zipfile_serialization=zipped)
         file.seek(0)
         with pytest.raises(pickle.UnpicklingError, match="test_serialization.Point"):
             other(file)
@@ -286,7 +338,8 @@ def test_both_refuse_other_classes():
 
 def wrong_calls(framework, tmp_path):
     """Calls that must fail, by name."""
-    empty, text, cut = (tmp_path / name for name in ("empty", "text", "cut"))
+    empty, text, cut, old = (tmp_path / name for name in ("empty", "text", "cut", "old"))
+    framework.save({}, old, _use_new_zipfile_serialization=False)
     empty.touch()
     text.write_text("<html>")
     file = io.BytesIO()
@@ -304,6 +357,7 @@ def wrong_calls(framework, tmp_path):
         lambda: framework.load(cut),
         lambda: framework.load(io.BytesIO(file.getvalue()), mmap=True),
         lambda: framework.load(file, pickle_module=pickle, weights_only=True),
+        lambda: framework.load(old, mmap=True),
     ]
 
 
@@ -312,6 +366,17 @@ def test_both_raise_the_same_types(tmp_path):
         rushlight.serialization, torch,
     ))  # fmt: skip
     assert ours == theirs
+
+
+def test_names_of_the_module():
+    theirs = set(torch.serialization.__all__)
+    ours = set(rushlight.serialization.__all__)
+    assert ours <= theirs
+    assert theirs - ours == {
+        # For other devices, for reading PyTorch's own sources, and parts of its readers.
+        "validate_hpu_device", "mkdtemp", "check_module_version_greater_or_equal", "StorageType",
+        "normalize_storage_type", "storage_to_tensor_type",
+    }  # fmt: skip
 
 
 def type_of_error(call):

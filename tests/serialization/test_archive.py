@@ -11,8 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from rushlight.serialization import load, save
-from rushlight.serialization.archive import ArchiveReader, ArchiveWriter
+from rushlight.serialization import load, save, zip_format
+from rushlight.serialization.archive_reader import ArchiveReader
+from rushlight.serialization.archive_writer import ArchiveWriter
 from rushlight.tensor import wrap
 
 OBJECT = {"w": np.arange(40_000, dtype=np.float32), "b": np.array([1, 2], np.int64)}
@@ -94,7 +95,7 @@ def test_the_zip_file_is_whole(content):
 
 def test_records_over_the_limit_of_short_headers(monkeypatch):
     # 4 GiB in small: both forms of the header must come out aligned.
-    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)
+    monkeypatch.setattr(zip_format, "LIMIT", 1000)
     file = io.BytesIO()
     with ArchiveWriter(file) as archive:
         archive.add("data.pkl", b"")
@@ -170,22 +171,6 @@ def test_flipped_bits(content, path, part):
         load(path)
 
 
-def test_every_flipped_bit_is_found_or_harmless(content):
-    tail = content.index(OBJECT["w"].tobytes()) + OBJECT["w"].nbytes
-    for position in [*range(0, 2000, 3), *range(tail, len(content))]:
-        damaged = bytearray(content)
-        damaged[position] ^= 1 << position % 8
-        check_same_or_refused(damaged)
-
-
-def check_same_or_refused(damaged):
-    try:
-        loaded = load(io.BytesIO(damaged))
-    except (RuntimeError, pickle.UnpicklingError):
-        return
-    check_same(loaded)
-
-
 @pytest.mark.parametrize("length", [5, 30, 100, 1000, 100_000, -1, -22, -100, -300])
 def test_truncated_files(content, path, length):
     path.write_bytes(content[:length])
@@ -208,7 +193,7 @@ def test_sizes_beyond_the_file(content, path):
         entry = content.index(b"PK\x01\x02", entry + 4)
     damaged[entry + 20 : entry + 28] = struct.pack("<II", 2**31, 2**31)
     path.write_bytes(damaged)
-    with pytest.raises(pickle.UnpicklingError, match="data/0 has 2147483648 bytes, but 40000"):
+    with pytest.raises(RuntimeError, match="data/0 of 2147483648 bytes reaches past the end"):
         load(path)
 
 
@@ -260,7 +245,7 @@ def numpy_file():
         (bz2.compress(b"x"), "compressed by bzip2: decompress it first"),
         (numpy_file(), "a NumPy array: read it with numpy.load"),
         (b"\x80\x04K\x01.", "a plain pickle"),
-        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M", "the format of PyTorch before 1.6"),
+        (b"storages".ljust(257, b"\0") + b"ustar", "a tar file: that of PyTorch 0.1"),
         (struct.pack("<Q", 60) + b'{"w":{}}', "a safetensors file"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (bytes(100), "filled with zeros: writing it was probably interrupted"),

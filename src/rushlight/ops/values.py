@@ -86,6 +86,7 @@ def array_of(data: Any, dtype: dtypes.dtype | None, copy: bool) -> np.ndarray:
     if array.dtype != target.numpy:
         dtypes.of_numpy(array.dtype)
         return cast_array(array, target)
+    array = dtypes.standard(array)
     if copy:
         return array.copy(order="K" if isinstance(data, Tensor) else "C")
     return array
@@ -334,7 +335,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
                 f"given numpy array strides not a multiple of the element byte size: {ndarray.strides}; "
                 "copy the array with array.copy()"
             )
-    dtypes.of_numpy(_native_order(ndarray).dtype)
+    array = dtypes.standard(_native_order(ndarray))
     if not ndarray.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and neither is the tensor that shares its memory: "
@@ -342,7 +343,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
             UserWarning,
             stacklevel=2,
         )
-    return wrap(ndarray if type(ndarray) is np.ndarray else ndarray.view(np.ndarray))
+    return wrap(array if type(array) is np.ndarray else array.view(np.ndarray))
 
 
 @exported("torch")

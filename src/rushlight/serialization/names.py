@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import functools
+import io
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..devices import device
+from .. import memory
+from ..devices import device, resolve
 from ..dtypes import ALL, dtype, uint8
+from ..random import Generator
 from ..size import Size
+from .classes import torch_name
 from .tensors import (
+    Parameter,
     Storage,
     Tensor,
     _array_of,
@@ -22,6 +29,7 @@ from .tensors import (
     _make_tensor,
     meta_tensor,
     view_of,
+    wrap,
 )
 
 
@@ -34,6 +42,11 @@ class Name:
         self.module = module
         self.name = name
         self.function = function
+
+    @property
+    def path(self) -> str:
+        """Under which name this very object is found in the present module."""
+        return f"{self.module}.{self.name}".replace(".", ":")
 
     def __call__(self, *args: Any) -> Any:
         if self.function is None:
@@ -65,21 +78,25 @@ def _rebuild_tensor(storage, offset, size, stride):
 def _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks, metadata=None):
     _check(isinstance(storage, Storage), "a tensor has no storage")
     tensor = view_of(storage, storage.dtype, offset, size, stride, requires_grad)
-    return _resolve_bits(tensor, metadata, requires_grad)
+    return _resolve_bits(tensor, storage, metadata, requires_grad)
 
 
 def _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, kind, metadata=None):
     _check(isinstance(storage, Storage), "a tensor has no storage")
     _check(isinstance(kind, dtype), f"the dtype of a tensor is {kind!r}")
     tensor = view_of(storage, kind, offset, size, stride, requires_grad)
-    return _resolve_bits(tensor, metadata, requires_grad)
+    return _resolve_bits(tensor, storage, metadata, requires_grad)
 
 
-def _resolve_bits(tensor, metadata, requires_grad):
+def _resolve_bits(tensor, storage, metadata, requires_grad):
     """PyTorch may leave a conjugate or a negation to be computed by who reads the memory."""
+    _check(metadata is None or isinstance(metadata, dict), "the metadata of a tensor is no dict")
     for bit, function in (("conj", np.conj), ("neg", np.negative)):
         if metadata and metadata.get(bit) and not tensor.is_meta:
-            tensor = _make_tensor(function(tensor._array), requires_grad)
+            source = tensor._array
+            result = np.empty_like(source)
+            storage.when_filled(functools.partial(function, source, out=result))
+            tensor = _make_tensor(result, requires_grad)
     return tensor
 
 
@@ -106,6 +123,36 @@ def _rebuild_from_type(rebuild, cls, args, state):
         _check(issubclass(cls, Tensor), f"{cls} is no class of tensors")
         tensor = _make_tensor(_array_of(tensor), tensor.requires_grad, cls)
     return _with_attributes(tensor, state)
+
+
+def _rebuild_device_tensor(tensor, kind, place, requires_grad):
+    tensor = wrap(tensor) if isinstance(tensor, np.ndarray) else tensor
+    _check(_is_tensor(tensor) and isinstance(kind, dtype), "the data of a tensor is none")
+    _check(isinstance(place, (str, device)), "the device of a tensor is none")
+    return tensor.to(resolve(place), kind).detach().requires_grad_(bool(requires_grad))
+
+
+def _load_from_bytes(data):
+    # How a pickle that `save` did not write holds the memory of a tensor: as a file within it.
+    from .checkpoint import load
+
+    return load(io.BytesIO(data), weights_only=False)
+
+
+def _get_layout(name):
+    for known in (memory.strided, memory.sparse_coo, memory.sparse_csr):
+        if repr(known) == name:
+            return known
+    raise pickle.UnpicklingError(f"{name!r} is no layout that Rushlight has")
+
+
+class _LoadedGenerator(Generator):
+    """A generator between its making and its state, which pickles give it in two steps."""
+
+    def __setstate__(self, state: Any) -> None:
+        _seed, _offset, values = state
+        self.set_state(values)
+        self.__class__ = Generator
 
 
 def _with_attributes(tensor, state):
@@ -138,6 +185,8 @@ REBUILD_PARAMETER_WITH_STATE = Name(
     "torch._utils", "_rebuild_parameter_with_state", _rebuild_parameter_with_state
 )
 REBUILD_FROM_TYPE = Name("torch._tensor", "_rebuild_from_type_v2", _rebuild_from_type)
+GENERATOR = Name("torch._C", "Generator", _LoadedGenerator)
+LAYOUT = Name("torch.serialization", "_get_layout", _get_layout)
 TENSOR = Name("torch", "Tensor")
 SIZE = Name("torch", "Size", lambda sizes=(): Size(sizes))
 DEVICE = Name("torch", "device", lambda *args: device(*args))
@@ -220,12 +269,67 @@ _TORCH = [
     Name("torch._utils", "_rebuild_tensor", _rebuild_tensor),
     Name("torch._utils", "_rebuild_tensor_v3", _rebuild_tensor_v3),
     Name("torch.nn.parameter", "Parameter"),
-    Name("torch.serialization", "_get_layout", str),
+    Name("torch._tensor", "_rebuild_from_type", _rebuild_from_type),
+    Name("torch.tensor", "_rebuild_from_type", _rebuild_from_type),
+    Name("torch._utils", "_rebuild_device_tensor_from_cpu_tensor", _rebuild_device_tensor),
+    Name("torch._utils", "_rebuild_device_tensor_from_numpy", _rebuild_device_tensor),
+    LAYOUT,
     StorageName("torch.storage", "UntypedStorage", uint8),
     *STORAGES.values(),
+    # Files from before 1.6 name the class for the device as well.
+    *(StorageName("torch.cuda", name.name, kind) for kind, name in STORAGES.items()),
 ]
 
 # What a restricted unpickler may meet, and what it then takes.
 TORCH_GLOBALS: dict[str, Any] = {repr(name): name for name in _TORCH}
 TORCH_GLOBALS.update({repr(name): kind for kind, name in DTYPES.items()})
 SAFE_GLOBALS: dict[str, Any] = {**TORCH_GLOBALS, **{repr(name): name for name in _PYTHON}}
+# What only a trusted file may ask for.
+TRUSTED_GLOBALS: dict[str, Any] = {
+    repr(name): name
+    for name in (GENERATOR, Name("torch.storage", "_load_from_bytes", _load_from_bytes))
+}
+TRUSTED_GLOBALS |= {"torch.Tensor": Tensor, "torch.Size": Size, "torch.device": device}
+TRUSTED_GLOBALS |= {"torch.dtype": dtype, "torch.nn.parameter.Parameter": Parameter}
+
+_BY_PATH = {name.path: name for name in (*_TORCH, *DTYPES.values(), GENERATOR)}
+
+
+def __getattr__(name: str) -> Any:
+    # The C pickler makes sure that a global is found where its name says.
+    try:
+        return _BY_PATH[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
+def name_of(obj: Any) -> tuple[str, str, str, str] | None:
+    """The two names of an object that a pickle refers to by name.
+
+    Returns:
+        Module and name by which it is found here, module and name by which PyTorch knows it; None
+        for objects that are not written by such a name.
+    """
+    cls = type(obj)
+    if cls is Name or cls is StorageName:
+        return __name__, obj.path, obj.module, obj.name
+    if cls is dtype:
+        return cls.__module__, "bool_" if obj.name == "bool" else obj.name, "torch", obj.name
+    if cls is memory.memory_format:
+        return cls.__module__, obj.name, "torch", obj.name
+    if isinstance(obj, (type, FunctionType)):
+        if obj is Tensor:
+            return obj.__module__, "Tensor", TENSOR.module, TENSOR.name
+        if obj is device:
+            return obj.__module__, "device", DEVICE.module, DEVICE.name
+        if obj is Size:
+            return obj.__module__, "Size", SIZE.module, SIZE.name
+        if obj is dtype:
+            return obj.__module__, "dtype", "torch", "dtype"
+        if obj is Generator:
+            return obj.__module__, "Generator", GENERATOR.module, GENERATOR.name
+        own = (obj.__module__ or "").startswith("rushlight.")
+        known = torch_name(obj) if own else None
+        if known is not None:
+            return obj.__module__, obj.__qualname__, *known
+    return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..devices import resolve
+from .. import devices
 from ..dtypes import dtype
 from ..nn.parameter import Parameter
+from ..storage import TypedStorage, UntypedStorage
 from ..tensor import MetaArray, Tensor, address, contiguous_strides, values_of, wrap
 
 
@@ -32,71 +33,73 @@ def _make_parameter(tensor: Tensor, requires_grad: bool) -> Parameter:
     return Parameter(tensor, requires_grad)
 
 
-class Storage:
-    """One block of memory that tensors of a checkpoint share.
+# ---- writing ------------------------------------------------------------------------------------
+
+
+class Block:
+    """One block of memory that tensors to be saved share.
 
     Attributes:
-        dtype: what the elements are; uint8 where the checkpoint leaves it to the tensors.
-        size: how many elements there are.
-        array: the elements; None on the ``meta`` device.
+        dtype: what the elements are.
+        count: how many elements there are.
+        array: the memory, as an array that fills it.
         key: the name of the block within its file.
-        device: the type of the device on which it is.
     """
 
-    __slots__ = ("dtype", "size", "array", "key", "device")
+    __slots__ = ("dtype", "count", "array", "key")
 
-    def __init__(self, dtype: dtype, size: int, array: Any, key: str, device: str = "cpu"):
+    def __init__(self, dtype: dtype, count: int, array: np.ndarray, key: str):
         self.dtype = dtype
-        self.size = size
+        self.count = count
         self.array = array
         self.key = key
-        self.device = device
 
-    def cpu(self) -> Storage:
-        """The storage itself: what a ``map_location`` function may say."""
-        return self
-
-    def cuda(self, device: Any = None) -> Storage:
-        """The storage on a CUDA device, where there is one."""
-        resolve("cuda" if device is None else device)
-        return self
+    def bytes(self) -> np.ndarray:
+        """The memory as bytes."""
+        return self.array.reshape(-1).view(np.uint8)
 
 
 class MemoryMap:
     """Finds out which tensors share memory, so that each block is written once."""
 
     def __init__(self) -> None:
-        self.storages: list[Storage] = []
-        self._by_place: dict[tuple[int, int], Storage] = {}
+        self.blocks: list[Block] = []
+        self._by_place: dict[tuple[int, int], Block] = {}
 
-    def locate(self, array: np.ndarray, kind: dtype) -> tuple[Storage, int, tuple[int, ...]]:
-        """The storage of ``array``, and the offset and strides of ``array`` within it, in elements.
+    def locate(self, array: np.ndarray, kind: dtype) -> tuple[Block, int, tuple[int, ...]]:
+        """The block of ``array``, and the offset and strides of ``array`` within it, in elements.
 
         Raises:
             RuntimeError: the memory belongs to a tensor of another dtype as well.
         """
-        block = _block_of(array)
+        block = array if array.base is None and array.flags.c_contiguous else _block_of(array)
         if block is None:
-            array = np.array(array, order="C")
-            block = array.reshape(-1).view(np.uint8)
+            array = block = np.array(array, order="C")
         strides = strides_of(array)
         if array.size == 0:
-            return self._add(kind, block[:0]), 0, strides
-        place = (address(block), block.size)
-        storage = self._by_place.get(place)
-        if storage is None:
-            storage = self._by_place[place] = self._add(kind, block)
-        elif storage.dtype is not kind:
+            return self._add(kind, block.reshape(-1)[:0]), 0, strides
+        start = address(block)
+        place = (start, block.nbytes)
+        known = self._by_place.get(place)
+        if known is None:
+            known = self._by_place[place] = self._add(kind, block)
+        elif known.dtype is not kind:
             raise RuntimeError(
                 "Cannot save multiple tensors or storages that view the same data as different "
-                f"types ({storage.dtype} and {kind}): save a .clone() of one of them"
+                f"types ({known.dtype} and {kind}): save a .clone() of one of them"
             )
-        return storage, (address(array) - place[0]) // array.dtype.itemsize, strides
+        if block is array:
+            return known, 0, strides
+        return known, (address(array) - start) // array.dtype.itemsize, strides
 
-    def _add(self, kind: dtype, block: np.ndarray) -> Storage:
-        storage = Storage(kind, block.size // kind.itemsize, block, str(len(self.storages)))
-        self.storages.append(storage)
-        return storage
+    def block_of_storage(self, storage: UntypedStorage) -> Block:
+        """The block that is a storage's memory."""
+        return self.locate(storage.array, storage.dtype)[0]
+
+    def _add(self, kind: dtype, array: np.ndarray) -> Block:
+        block = Block(kind, array.nbytes // kind.itemsize, array, str(len(self.blocks)))
+        self.blocks.append(block)
+        return block
 
 
 def _block_of(array: np.ndarray) -> np.ndarray | None:
@@ -127,6 +130,56 @@ def strides_of(array: Any) -> tuple[int, ...]:
     return tuple(stride // item if n > 1 else other for stride, n, other in lengths)
 
 
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def _at_once(function: Callable[[], None]) -> None:
+    function()
+
+
+class Storage(TypedStorage):
+    """One block of memory that tensors of a checkpoint share.
+
+    Attributes:
+        dtype: what the elements are; uint8 where the checkpoint leaves it to the tensors.
+        count: how many elements there are.
+        array: the elements; None on the ``meta`` device.
+        key: the name of the block within its file.
+        place: the type of the device on which it is.
+        when_filled: calls a function when the elements have their values, which may be later.
+    """
+
+    __slots__ = ("count", "key", "place", "when_filled")
+
+    def __init__(
+        self,
+        dtype: dtype,
+        count: int,
+        array: Any,
+        key: str,
+        place: str = "cpu",
+        when_filled: Callable[[Callable[[], None]], None] = _at_once,
+    ):
+        super().__init__(array, dtype)
+        self.count = count
+        self.key = key
+        self.place = place
+        self.when_filled = when_filled
+
+    @property
+    def device(self) -> devices.device:
+        """Where the memory is."""
+        return devices.resolve(self.place)
+
+    def cuda(self, device: Any = None) -> Storage:
+        """The storage on a CUDA device, where there is one."""
+        devices.resolve("cuda" if device is None else device)
+        return self
+
+    def __reduce__(self) -> tuple:
+        return TypedStorage, (self.array, self.dtype)
+
+
 def view_of(
     storage: Storage, kind: dtype, offset: Any, size: Any, stride: Any, requires_grad: Any = False
 ) -> Tensor:
@@ -143,18 +196,20 @@ def view_of(
     Raises:
         UnpicklingError: there is no such tensor, or a part of it is outside the storage.
     """
-    _check_counts("offset", [offset])
+    _check_counts("offset", (offset,))
     _check_counts("size", size)
     _check_counts("stride", stride)
     if len(size) != len(stride):
         raise pickle.UnpicklingError(f"a tensor has {len(size)} dimensions, but strides {stride}")
-    if not isinstance(requires_grad, bool):
-        raise pickle.UnpicklingError(f"requires_grad of a tensor is {requires_grad!r}")
-    if requires_grad and not (kind.is_floating_point or kind.is_complex):
-        raise pickle.UnpicklingError(f"a tensor of {kind} cannot require a gradient")
-    elements = storage.size * storage.dtype.itemsize // kind.itemsize
+    if requires_grad is not False:
+        _check_gradient(kind, requires_grad)
+    elements = storage.count
+    if storage.dtype is not kind:
+        elements = elements * storage.dtype.itemsize // kind.itemsize
     empty = 0 in size
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    last = offset
+    for n, s in zip(size, stride):
+        last += (n - 1) * s
     if not empty and last >= elements:
         raise pickle.UnpicklingError(
             f"a tensor of size {tuple(size)}, strides {tuple(stride)} and offset {offset} reaches "
@@ -168,14 +223,26 @@ def view_of(
 
 
 def _check_counts(what: str, counts: Any) -> None:
-    if not isinstance(counts, Sequence) or not all(type(n) is int and n >= 0 for n in counts):
-        raise pickle.UnpicklingError(
-            f"the {what} of a tensor must be whole numbers from 0 on, not {counts!r}"
-        )
+    if isinstance(counts, Sequence):
+        for n in counts:
+            if type(n) is not int or n < 0:
+                break
+        else:
+            return
+    raise pickle.UnpicklingError(
+        f"the {what} of a tensor must be whole numbers from 0 on, not {counts!r}"
+    )
+
+
+def _check_gradient(kind: dtype, requires_grad: Any) -> None:
+    if not isinstance(requires_grad, bool):
+        raise pickle.UnpicklingError(f"requires_grad of a tensor is {requires_grad!r}")
+    if not (kind.is_floating_point or kind.is_complex):
+        raise pickle.UnpicklingError(f"a tensor of {kind} cannot require a gradient")
 
 
 def _place(storage, kind, offset, size, stride, empty):
-    if storage.device == "meta":
+    if storage.place == "meta":
         return MetaArray(size, kind.numpy)
     if empty:
         return np.empty(size, kind.numpy)

@@ -2,78 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
-import io
+import _compat_pickle
 import pickle
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
-from . import names
+from . import names, safe_list
+from .classes import ROOTS, counterpart
 
-_user_globals: dict[str, Any] = {}
-
-
-def add_safe_globals(safe_globals: Iterable) -> None:
-    """Lets ``load`` with ``weights_only=True`` use these classes and functions from now on.
-
-    Args:
-        safe_globals: classes and functions, or pairs of one and the name by which files know it.
-
-    Raises:
-        TypeError: an item is neither.
-
-    >>> import fractions
-    >>> add_safe_globals([fractions.Fraction])
-    >>> get_safe_globals()
-    [<class 'fractions.Fraction'>]
-    >>> clear_safe_globals()
-    """
-    for item in safe_globals:
-        function, name = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
-        if not callable(function) or not isinstance(name, (str, type(None))):
-            raise TypeError(
-                "add_safe_globals: expected classes, functions or pairs of one and its name, "
-                f"but got {item!r}"
-            )
-        _user_globals[name or f"{function.__module__}.{function.__qualname__}"] = item
-
-
-def get_safe_globals() -> list:
-    """What was added by `add_safe_globals`."""
-    return list(_user_globals.values())
-
-
-def clear_safe_globals() -> None:
-    """Takes back all that was added by `add_safe_globals`."""
-    _user_globals.clear()
-
-
-@contextmanager
-def safe_globals(safe_globals: Iterable) -> Iterator[None]:
-    """A ``with`` block in which these classes and functions are safe.
-
-    >>> import fractions
-    >>> with safe_globals([fractions.Fraction]):
-    ...     get_safe_globals()
-    [<class 'fractions.Fraction'>]
-    >>> get_safe_globals()
-    []
-    """
-    before = dict(_user_globals)
-    add_safe_globals(safe_globals)
-    try:
-        yield
-    finally:
-        _user_globals.clear()
-        _user_globals.update(before)
+_UNSUPPORTED = {
+    "torch._utils._rebuild_qtensor": "quantised tensors",
+    "torch._utils._rebuild_sparse_tensor": "sparse tensors",
+    "torch._utils._rebuild_nested_tensor": "nested tensors",
+    "torch._utils._rebuild_wrapper_subclass": "tensors of PyTorch's wrapper classes",
+}
 
 
 def _unknown_torch_name(full_name: str) -> pickle.UnpicklingError:
+    kind = f" for {_UNSUPPORTED[full_name]}" if full_name in _UNSUPPORTED else ""
     return pickle.UnpicklingError(
-        f"it needs PyTorch's {full_name}, which Rushlight does not have; save a state_dict(), or "
-        "tensors of the common dtypes, instead"
+        f"it needs PyTorch's {full_name}{kind}, which Rushlight does not have; save a "
+        "state_dict(), or dense tensors of the common dtypes, instead"
+    )
+
+
+def refusal(module: str, name: str) -> pickle.UnpicklingError:
+    """The error for a global that a file may not use."""
+    full_name = f"{module}.{name}"
+    if module.partition(".")[0] in ROOTS and counterpart(module, name) is None:
+        return _unknown_torch_name(full_name)
+    return pickle.UnpicklingError(
+        f"it asks for {full_name}, which is not known to be safe: a class or function that a "
+        "file names can run any code. If you trust it, allow this one by "
+        f"serialization.add_safe_globals([{full_name}]); if you trust the whole file, "
+        "load(..., weights_only=False) allows everything"
     )
 
 
@@ -81,7 +44,7 @@ class SafeUnpickler(pickle._Unpickler):
     """Understands what checkpoints are made of, and calls only functions that are known to be safe.
 
     Args:
-        data: the pickle.
+        file: the pickle; what follows it is not touched.
         load_storage: gives the storage for a persistent id.
         encoding: that of strings written by Python 2.
     """
@@ -105,13 +68,12 @@ class SafeUnpickler(pickle._Unpickler):
     }  # fmt: skip
 
     def __init__(
-        self, data: bytes, load_storage: Callable, encoding: str = "utf-8", **options: Any
+        self, file: BinaryIO, load_storage: Callable, encoding: str = "utf-8", **options: Any
     ):
-        super().__init__(io.BytesIO(data), encoding=encoding, **options)
+        super().__init__(file, encoding=encoding, **options)
         self._load_storage = load_storage
         self._error_outside: Exception | None = None
         self._callables: list[Any] = []
-        self._added: list[Any] = []
 
     def load(self) -> Any:
         """The pickled object.
@@ -123,7 +85,7 @@ class SafeUnpickler(pickle._Unpickler):
             return super().load()
         except (
             LookupError, EOFError, struct.error, ValueError, TypeError, AttributeError,
-            OverflowError, RecursionError,
+            OverflowError, RuntimeError, AssertionError, MemoryError,
         ) as error:  # fmt: skip
             if error is self._error_outside:
                 raise
@@ -140,26 +102,15 @@ class SafeUnpickler(pickle._Unpickler):
             raise
 
     def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{'builtins' if module == '__builtin__' else module}.{name}"
-        found = names.SAFE_GLOBALS.get(full_name)
-        if found is None and full_name in _user_globals:
-            found = _user_globals[full_name]
-            found = found[0] if isinstance(found, tuple) else found
-            self._added.append(found)
+        if self.proto < 3:
+            # Names of Python 2, in which these protocols are written to this day.
+            module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+            module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+        found = safe_list.find(f"{module}.{name}")
         if found is None:
-            raise self._refusal(module, full_name)
+            raise refusal(module, name)
         self._callables.append(found)
         return found
-
-    def _refusal(self, module: str, full_name: str) -> pickle.UnpicklingError:
-        if module == "torch" or module.startswith("torch."):
-            return _unknown_torch_name(full_name)
-        return pickle.UnpicklingError(
-            f"it asks for {full_name}, which is not known to be safe: a class or function that a "
-            "file names can run any code. If you trust it, allow this one by "
-            f"serialization.add_safe_globals([{full_name}]); if you trust the whole file, "
-            "load(..., weights_only=False) allows everything"
-        )
 
     def _expect(self, right: bool, what: str) -> None:
         if not right:
@@ -222,18 +173,20 @@ class SafeUnpickler(pickle._Unpickler):
     def load_newobj(self) -> None:
         args = self.stack.pop()
         cls = self.stack.pop()
-        self._expect(self._is_added(cls) and isinstance(args, tuple), "makes an unknown object")
+        self._expect(
+            safe_list.is_allowed(cls) and isinstance(args, tuple), "makes an unknown object"
+        )
         self.append(cls.__new__(cls, *args))
 
     def load_newobj_ex(self) -> None:
         options = self.stack.pop()
         args = self.stack.pop()
         cls = self.stack.pop()
-        self._expect(self._is_added(cls), "makes an unknown object")
+        self._expect(safe_list.is_allowed(cls), "makes an unknown object")
         self.append(cls.__new__(cls, *args, **options))
 
     def load_build(self) -> None:
-        if self._is_added(type(self.stack[-2])):
+        if safe_list.is_allowed(type(self.stack[-2])):
             super().load_build()
             return
         state = self.stack.pop()
@@ -241,9 +194,6 @@ class SafeUnpickler(pickle._Unpickler):
         # A state_dict has _metadata.
         self._expect(isinstance(target, dict), "sets the state of an unknown object")
         names.set_attributes(target, state)
-
-    def _is_added(self, cls: Any) -> bool:
-        return isinstance(cls, type) and any(cls is other for other in self._added)
 
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
     dispatch[pickle.APPEND[0]] = load_append
@@ -259,11 +209,13 @@ class SafeUnpickler(pickle._Unpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
 
-def load_anything(data: bytes, load_storage: Callable, pickle_module: Any, **options: Any) -> Any:
+def load_anything(
+    file: BinaryIO, load_storage: Callable, pickle_module: Any, **options: Any
+) -> Any:
     """The pickled object, whatever code it takes to make it.
 
     Raises:
-        UnpicklingError: it needs a class of PyTorch's that has no counterpart here.
+        UnpicklingError: the pickle is damaged, or needs a class of PyTorch's that has no counterpart.
     """
 
     class Unpickler(pickle_module.Unpickler):
@@ -271,22 +223,22 @@ def load_anything(data: bytes, load_storage: Callable, pickle_module: Any, **opt
             return load_storage(saved_id)
 
         def find_class(self, module: str, name: str) -> Any:
-            if module == "torch" or module.startswith("torch."):
-                return _counterpart(module, name)
+            if module.partition(".")[0] in ROOTS:
+                return _trusted(module, name)
             return super().find_class(module, name)
 
-    return Unpickler(io.BytesIO(data), **options).load()
+    try:
+        return Unpickler(file, **options).load()
+    except EOFError as error:
+        raise pickle.UnpicklingError(f"its pickle is cut off ({error})") from error
 
 
-def _counterpart(module: str, name: str) -> Any:
+def _trusted(module: str, name: str) -> Any:
     """What stands here for a global of PyTorch's, such as ``torch.nn.modules.linear.Linear``."""
-    found = names.TORCH_GLOBALS.get(f"{module}.{name}")
-    if found is not None:
-        return found
-    # Files there are divided otherwise: torch.nn.modules.linear.Linear is rushlight.nn.Linear.
-    path = "rushlight" + module[len("torch") :]
-    while path:
-        with suppress(ImportError, AttributeError):
-            return getattr(importlib.import_module(path), name)
-        path = path.rpartition(".")[0]
-    raise _unknown_torch_name(f"{module}.{name}")
+    full_name = f"{module}.{name}"
+    found = names.TRUSTED_GLOBALS.get(full_name) or names.TORCH_GLOBALS.get(full_name)
+    if found is None:
+        found = counterpart(module, name)
+    if found is None:
+        raise _unknown_torch_name(full_name)
+    return found
