@@ -7,12 +7,14 @@ be refused.
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 import rushlight
 from rushlight.autograd import gradcheck, gradgradcheck
-from rushlight.primitive import PRIMITIVES, Spec
+from rushlight.primitive import EXPORTS, PRIMITIVES, Spec
 from rushlight.tensor import MetaArray, Tensor, values_of, wrap
 
 
@@ -258,3 +260,11 @@ def test_declaration_is_complete(op):
 def test_public_ops_can_be_called_by_keyword():
     x = rushlight.ones(2)
     assert rushlight.relu(input=x).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("place", ["torch", "nn.functional", "linalg"])
+def test_functions_are_pickled_by_their_public_names(place):
+    functions = [f for f in EXPORTS[place].values() if hasattr(f, "__qualname__")]
+    functions = [f for f in functions if not isinstance(f, type)]
+    assert functions
+    assert [f for f in functions if pickle.loads(pickle.dumps(f)) is not f] == []

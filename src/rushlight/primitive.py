@@ -113,11 +113,26 @@ def export(function: Any, places: Sequence[str], name: str | None = None) -> Non
             ``"nn.functional"``.
     """
     name = name or function.__name__
-    function = guarded(function)
+    public = guarded(function)
+    if public is not function:
+        public.__name__ = name
+    made = hasattr(public, "__wrapped__") or hasattr(public, "op")
+    if made and name == public.__name__:
+        _give_address(public, places)
     for place in places:
-        EXPORTS.setdefault(place, {})[name] = function
+        EXPORTS.setdefault(place, {})[name] = public
         if place == "Tensor":
-            setattr(Tensor, name, function)
+            setattr(Tensor, name, public)
+
+
+def _give_address(function: Any, places: Sequence[str]) -> None:
+    """Names a made function after the place where users, and pickles, find it."""
+    homes = [place for place in places if place != "Tensor"]
+    if homes:
+        function.__module__ = "rushlight" if homes[0] == "torch" else f"rushlight.{homes[0]}"
+        function.__qualname__ = function.__name__
+    elif places:
+        function.__module__, function.__qualname__ = "rushlight", f"Tensor.{function.__name__}"
 
 
 def exported(

@@ -64,6 +64,11 @@ class ReLU6(_Inplace):
 
     function = "relu6"
 
+    def __init__(self, inplace: bool = False):
+        super().__init__(inplace)
+        # In PyTorch it is a Hardtanh, whose file has them.
+        self.min_val, self.max_val = 0.0, 6.0
+
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
 

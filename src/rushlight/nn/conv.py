@@ -59,6 +59,8 @@ class _ConvNd(Module):
         self.output_padding = several(output_padding, n, "output_padding")
         self.groups = groups
         self.padding_mode = padding_mode
+        # PyTorch's name, which its own layers expect in a file.
+        self._reversed_padding_repeated_twice = self._edges()
         channels = (
             (in_channels, out_channels // groups)
             if self.transposed
@@ -110,7 +112,7 @@ class _ConvNd(Module):
 
     def _convolve(self, function: Any, input: Tensor) -> Tensor:
         if self.padding_mode != "zeros":
-            input = F.pad(input, self._edges(), mode=self.padding_mode)
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             return function(
                 input, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
             )

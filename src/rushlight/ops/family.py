@@ -421,10 +421,10 @@ def plain_kernel(function: Callable, kernel: Callable) -> None:
 def spread(op: Primitive, places: Sequence[str], name: str) -> None:
     """Makes an op findable under ``name``; as ``torch.name`` it takes ``out=`` too."""
     for place in places:
-        export(taking_out(op) if place == "torch" else op.function, (place,), name)
+        export(taking_out(op, name) if place == "torch" else op.function, (place,), name)
 
 
-def taking_out(op: Primitive) -> Callable:
+def taking_out(op: Primitive, name: str) -> Callable:
     """An op of one or two operands as a function that also takes ``out=``, the tensor to write the result into."""
     run = op.function
     if len(op.parameters) == 1:
@@ -439,8 +439,7 @@ def taking_out(op: Primitive) -> Callable:
                 return run(input, other)
             return write_out(out, outside(run, input, other))
 
-    function.__name__ = function.__qualname__ = op.name
-    function.__module__ = run.__module__
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = run.__doc__
     function.op = op
     return function

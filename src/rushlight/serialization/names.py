@@ -328,7 +328,7 @@ def name_of(obj: Any) -> tuple[str, str, str, str] | None:
             return obj.__module__, "dtype", "torch", "dtype"
         if obj is Generator:
             return obj.__module__, "Generator", GENERATOR.module, GENERATOR.name
-        own = (obj.__module__ or "").startswith("rushlight.")
+        own = (obj.__module__ or "").partition(".")[0] == "rushlight"
         known = torch_name(obj) if own else None
         if known is not None:
             return obj.__module__, obj.__qualname__, *known

@@ -99,6 +99,6 @@ def is_allowed(cls: Any) -> bool:
 
 def _torch_path(item: Any) -> str | None:
     """PyTorch's name of a class or function of ours that the user allowed."""
-    if isinstance(item, tuple) or not (item.__module__ or "").startswith("rushlight."):
+    if isinstance(item, tuple) or (item.__module__ or "").partition(".")[0] != "rushlight":
         return None
     return ".".join(torch_name(item) or ())

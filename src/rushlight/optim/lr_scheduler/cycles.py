@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -110,6 +111,11 @@ class CyclicLR(_WithMomentum):
         self.scale_mode = scale_mode
         if scale_fn is None:
             self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+            self._scale_fn_ref = {
+                "triangular": self._triangular_scale_fn,
+                "triangular2": self._triangular2_scale_fn,
+                "exp_range": functools.partial(self._exp_range_scale_fn, gamma),
+            }[mode]
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             self._prepare_momentum(base_momentum, max_momentum, begins)
@@ -120,11 +126,21 @@ class CyclicLR(_WithMomentum):
 
     def scale_fn(self, x: float) -> float:
         """The height of a cycle as a part of the first one's."""
-        if self._scale_fn_custom is not None:
-            return self._scale_fn_custom(x)
-        if self.mode == "triangular2":
-            return 1 / (2.0 ** (x - 1))
-        return self.gamma**x if self.mode == "exp_range" else 1.0
+        return (self._scale_fn_custom or self._scale_fn_ref)(x)
+
+    # The names by which PyTorch's files call the modes.
+
+    @staticmethod
+    def _triangular_scale_fn(x: float) -> float:
+        return 1.0
+
+    @staticmethod
+    def _triangular2_scale_fn(x: float) -> float:
+        return 1 / (2.0 ** (x - 1))
+
+    @staticmethod
+    def _exp_range_scale_fn(gamma: float, x: float) -> float:
+        return gamma**x
 
     def get_lr(self) -> list[Any]:
         """The new rate of every group; it sets the momenta on the way."""
@@ -146,6 +162,7 @@ class CyclicLR(_WithMomentum):
         """Everything the schedule would have to remember; of ``scale_fn`` only an object's attributes."""
         state = super().state_dict()
         state["_scale_fn_custom"] = state_of_function(state.pop("_scale_fn_custom"))
+        state.pop("_scale_fn_ref", None)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
