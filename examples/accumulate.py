@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
-from rushlight.optim.accumulation import accumulate
+from rushlight.optim import accumulate
 
 
 class Net(nn.Module):

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from . import devices
+from .backend import shared_memory
 from .dtypes import dtype, uint8
-from .tensor import Tensor, address, memory_of, python_values, values_of
+from .tensor import Tensor, address, memory_of, owner_of, python_values, values_of
 
 
 class UntypedStorage:
@@ -85,7 +86,7 @@ class UntypedStorage:
 
     def is_shared(self) -> bool:
         """Whether other processes see this memory."""
-        return False
+        return shared_memory.block_of(owner_of(self.array)) is not None
 
     def is_pinned(self) -> bool:
         """Whether the memory is locked for transfers."""

@@ -635,15 +635,28 @@ class Tensor(metaclass=_TensorType):
         return out
 
     def __reduce_ex__(self, protocol: int) -> tuple:
-        return (
-            _rebuild,
-            (type(self), values_of(self), self.requires_grad, self.__dict__ or None),
-        )
+        array = self._array if type(self._array) is MetaArray else values_of(self)
+        order = None
+        if not array.flags.c_contiguous:
+            axes = sorted(range(array.ndim), key=lambda d: -array.strides[d])
+            if array.transpose(axes).flags.c_contiguous:
+                # As such it is pickled without losing the order of its memory.
+                array, order = array.transpose(axes), tuple(map(axes.index, range(array.ndim)))
+        attributes = self.__dict__ or None
+        return _rebuild, (type(self), array, self.requires_grad, attributes, order)
 
 
-def _rebuild(cls: type, array: np.ndarray, requires_grad: bool, attributes: dict | None) -> Tensor:
+def _rebuild(
+    cls: type,
+    array: Any,
+    requires_grad: bool,
+    attributes: dict | None,
+    order: tuple[int, ...] | None = None,
+) -> Tensor:
     # Out-of-band buffers may come back read-only, and a tensor's values can be written.
-    out = wrap(array if array.flags.writeable else array.copy(), cls)
+    if type(array) is not MetaArray:
+        array = dtypes.standard(array if array.flags.writeable else array.copy())
+    out = wrap(array if order is None else array.transpose(order), cls)
     if requires_grad:
         out._node = AccumulateGrad(out)
     if attributes:

@@ -27,6 +27,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import resource
 import weakref
 from typing import NamedTuple
 
@@ -137,7 +138,13 @@ def allocate(nbytes: int) -> np.ndarray:
         if _idle.pop(block.token, None) is not None:
             block.counts[TURN] += 1
             return block.use(nbytes)
-    return _new_block(size).use(nbytes)
+    try:
+        block = _new_block(size)
+    except OSError:
+        trim()
+        _allow_more_files()
+        block = _new_block(size)
+    return block.use(nbytes)
 
 
 def _size_for(nbytes: int) -> int:
@@ -162,6 +169,12 @@ def _new_block(size: int) -> Block:
     return block
 
 
+def _allow_more_files() -> None:
+    # The usual limit suits programs that wait for files one by one; a model may have more parameters.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def block_of(array: np.ndarray) -> Block | None:
     """The block whose memory ``array`` is, if it is what `allocate` or `receive` gave."""
     return _by_array.get(id(array))
@@ -179,6 +192,13 @@ def send(array: np.ndarray) -> Handle:
     extension.atomic_add(block.counts, SENT, 1)
     turn, keeper = int(block.counts[TURN]), os.getppid()
     return Handle(block.token, turn, block.nbytes, block.size, block.pid, block.fd, keeper)
+
+
+def withdraw(handle: Handle) -> None:
+    """Takes a handle back that was not and will not be sent."""
+    block = _used.get(handle.token)
+    if block is not None:
+        extension.atomic_add(block.counts, SENT, -1)
 
 
 def receive(handle: Handle) -> np.ndarray:
@@ -203,10 +223,7 @@ def receive(handle: Handle) -> np.ndarray:
 
 
 def _open(handle: Handle) -> Block:
-    # What its owner uses no more will not come again, and would keep its memory.
-    for kept in list(_received.values()):
-        if kept.counts[RETIRED] or not _alive(kept.maker):
-            _received.pop(kept.token, None)
+    forget_retired()
     left = _left_behind(handle.keeper, handle.token)
     for path in (f"/proc/{handle.pid}/fd/{handle.fd}", left):
         block = _map(path, handle)
@@ -253,7 +270,8 @@ def _release(block: Block) -> None:
         _idle[block.token] = block
         _trim(_idle, KEPT_BLOCKS, KEPT_BYTES)
     elif block.counted:
-        _received[block.token] = block
+        if not block.counts[RETIRED]:
+            _received[block.token] = block
         extension.atomic_add(block.counts, HELD, -1)
         _trim(_received, KEPT_BLOCKS, KEPT_BYTES)
 
@@ -271,6 +289,21 @@ def _trim(blocks: dict[int, Block], most: int, most_bytes: int) -> None:
         block.close()
         count -= 1
         total -= block.size
+
+
+def forget_retired() -> None:
+    """Gives back received blocks that will not come again, because their owner uses them no more."""
+    for kept in list(_received.values()):
+        if kept.counts[RETIRED] or not _alive(kept.maker):
+            _received.pop(kept.token, None)
+
+
+def retire(pid: int) -> None:
+    """Says of a process that has ended that it uses its blocks no more; a killed one could not say so."""
+    for block in [*_used.values(), *_received.values()]:
+        if block.maker == pid and not block.own:
+            block.counts[RETIRED] = 1
+    forget_retired()
 
 
 def trim() -> None:

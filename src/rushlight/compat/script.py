@@ -46,6 +46,9 @@ def run_script(path: str, arguments: Sequence[str] = ()) -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.path.dirname(os.path.realpath(path))
 
+    # So that the children that a program spawns find torch, too.
+    import rushlight.multiprocessing  # noqa: F401
+
     exec(compile_program(source, absolute), module.__dict__)
 
 

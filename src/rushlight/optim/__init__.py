@@ -1,6 +1,7 @@
 """Optimizers: the rules by which gradients change parameters, and schedules for their learning rates."""
 
-from . import lr_scheduler
+from . import lr_scheduler, swa_utils
+from .accumulation import accumulate
 from .adadelta import Adadelta
 from .adafactor import Adafactor
 from .adagrad import Adagrad
@@ -32,5 +33,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "accumulate",
     "lr_scheduler",
+    "swa_utils",
 ]
