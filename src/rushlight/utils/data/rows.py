@@ -1,4 +1,7 @@
-"""The short road for tensors: a whole batch of a `TensorDataset` by one index operation per tensor."""
+"""The short road for tensors: a whole batch of a `TensorDataset` by one index operation per tensor.
+
+Another class of datasets takes it by a method ``_collated_rows(index)`` that does what `taken` does.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import numpy as np
 
 from ...autograd.views import history
 from ...tensor import MetaArray, Tensor, values_of, wrap
+from . import placing
 from .dataset import Subset, TensorDataset
 
 
 def are_all_of(dataset: Any) -> bool:
-    """Whether the samples of ``dataset`` are rows of tensors: a `TensorDataset`, or a `Subset` of one."""
+    """Whether the samples of ``dataset`` are rows: of a `TensorDataset` or its like, or a `Subset` of one."""
     while type(dataset) is Subset:
         dataset = dataset.dataset
-    return type(dataset) is TensorDataset
+    return type(dataset) is TensorDataset or hasattr(type(dataset), "_collated_rows")
 
 
 def taken(dataset: Any, index: Any) -> list[Tensor] | None:
@@ -35,6 +39,8 @@ def taken(dataset: Any, index: Any) -> list[Tensor] | None:
         index = _as_array(index)
     if index is None:
         return None
+    if type(dataset) is not TensorDataset:
+        return dataset._collated_rows(index)
     batch = []
     for tensor in dataset.tensors:
         if (
@@ -44,18 +50,35 @@ def taken(dataset: Any, index: Any) -> list[Tensor] | None:
         ):
             return None
         array = values_of(tensor)
-        if type(index) is slice:
-            if index.stop > len(array):
-                return None
-            batch.append(wrap(array[index].copy()))
-            continue
-        try:
-            # take() would first make a contiguous copy of the whole of another array.
-            chosen = array.take(index, 0) if array.flags.c_contiguous else array[index]
-        except IndexError:
+        rows = _rows_of(array, index)
+        if rows is None:
             return None
-        batch.append(wrap(np.ascontiguousarray(chosen)))
+        batch.append(wrap(rows))
     return batch
+
+
+def _rows_of(array: np.ndarray, index: np.ndarray | slice) -> np.ndarray | None:
+    """The rows in an array of their own; None where the index is out of range."""
+    if type(index) is slice:
+        if index.stop > len(array):
+            return None
+        out = placing.empty((index.stop - index.start, *array.shape[1:]), array.dtype)
+        out[...] = array[index]
+        return out
+    try:
+        # take() would first make a contiguous copy of the whole of another array.
+        if not array.flags.c_contiguous:
+            return np.ascontiguousarray(array[index])
+        if not placing.is_shared():
+            return array.take(index, 0)
+    except IndexError:
+        return None
+    if index.min() < -len(array) or index.max() >= len(array):
+        return None
+    out = placing.empty((len(index), *array.shape[1:]), array.dtype)
+    # With "raise", take() would write to a copy of `out` first.
+    array.take(index, 0, out=out, mode="wrap")
+    return out
 
 
 def _inner_index(indices: Any, index: Any) -> Any:
