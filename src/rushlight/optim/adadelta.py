@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_not_negative, check_rate, rate_of
+from .options import check_not_negative, check_rate
+from .parts import count, descend, gradient_of, rate_of
 
 __all__ = ["Adadelta"]
 
@@ -84,15 +85,9 @@ class Adadelta(Optimizer):
         """One step of one parameter."""
         lr, rho, eps = rate_of(group), group["rho"], group["eps"]
         square, steps_square = state["square_avg"], state["acc_delta"]
-        state["step"].add_(1)
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
+        count(state)
+        g = gradient_of(p, g, group)
         square.mul_(rho).addcmul_(g, g, value=1 - rho)
         delta = (steps_square + eps).sqrt() / (square + eps).sqrt() * g
         steps_square.mul_(rho).addcmul_(delta, delta, value=1 - rho)
-        if isinstance(lr, Tensor):
-            p.sub_(delta * lr)
-        else:
-            p.add_(delta, alpha=-lr)
+        descend(p, delta, lr)

@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import full_like, tensor
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_forms, check_not_negative, check_rate, rate_of
+from .options import check_forms, check_not_negative, check_rate
+from .parts import count, descend_by_quotient, gradient_of, rate_of
 
 __all__ = ["Adagrad"]
 
@@ -100,16 +101,9 @@ class Adagrad(Optimizer):
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
         lr, squares = rate_of(group), state["sum"]
-        state["step"].add_(1)
-        steps = state["step"].item()
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
+        steps = count(state)
+        g = gradient_of(p, g, group)
         length = lr / (1 + (steps - 1) * group["lr_decay"])
         squares.addcmul_(g, g)
         size = squares.sqrt() + group["eps"]
-        if isinstance(length, Tensor):
-            p.sub_(g / size * length)
-        else:
-            p.addcdiv_(g, size, value=-length)
+        descend_by_quotient(p, g, size, length)

@@ -9,7 +9,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_betas, check_forms, check_not_negative, check_rate, rate_of
+from .options import check_betas, check_forms, check_not_negative, check_rate
+from .parts import count, descend_by_quotient, gradient_of, rate_of
 
 __all__ = ["Adam", "AdamW"]
 
@@ -98,18 +99,11 @@ class Adam(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
-        lr, decay = rate_of(group), group["weight_decay"]
+        lr = rate_of(group)
         beta1, beta2 = map(float, group["betas"])
         mean, square = state["exp_avg"], state["exp_avg_sq"]
-        state["step"].add_(1)
-        steps = state["step"].item()
-        if group["maximize"]:
-            g = -g
-        if decay != 0:
-            if group["decoupled_weight_decay"]:
-                p.mul_(1 - lr * decay)
-            else:
-                g = g + p * decay
+        steps = count(state)
+        g = gradient_of(p, g, group)
         mean.lerp_(g, 1 - beta1)
         square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
         if group["amsgrad"]:
@@ -119,10 +113,7 @@ class Adam(Optimizer):
             square = largest.copy_(before.maximum(square))
         size = (square.sqrt() / math.sqrt(1 - beta2**steps)).add_(group["eps"])
         length = lr / (1 - beta1**steps)
-        if isinstance(length, Tensor):
-            p.sub_(mean / size * length)
-        else:
-            p.addcdiv_(mean, size, value=-length)
+        descend_by_quotient(p, mean, size, length)
 
 
 class AdamW(Adam):

@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_betas, check_not_negative, check_rate, rate_of
+from .options import check_betas, check_not_negative, check_rate
+from .parts import count, descend_by_quotient, gradient_of, rate_of
 
 __all__ = ["Adamax"]
 
@@ -83,16 +84,9 @@ class Adamax(Optimizer):
         """One step of one parameter."""
         lr, mean, largest = rate_of(group), state["exp_avg"], state["exp_inf"]
         beta1, beta2 = map(float, group["betas"])
-        state["step"].add_(1)
-        steps = state["step"].item()
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
+        steps = count(state)
+        g = gradient_of(p, g, group)
         mean.lerp_(g, 1 - beta1)
         largest.copy_((largest * beta2).maximum(g.abs() + group["eps"]))
         length = lr / (1 - beta1**steps)
-        if isinstance(length, Tensor):
-            p.sub_(mean / largest * length)
-        else:
-            p.addcdiv_(mean, largest, value=-length)
+        descend_by_quotient(p, mean, largest, length)

@@ -10,7 +10,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_not_negative, check_rate, rate_of
+from .options import check_not_negative, check_rate
+from .parts import count, gradient_of, rate_of
 
 __all__ = ["ASGD"]
 
@@ -93,12 +94,8 @@ class ASGD(Optimizer):
         """One step of one parameter."""
         lr, lambd, average = float(rate_of(group)), group["lambd"], state["ax"]
         eta, mu = state["eta"].item(), state["mu"].item()
-        state["step"].add_(1)
-        steps = state["step"].item()
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
+        steps = count(state)
+        g = gradient_of(p, g, group)
         p.mul_(1 - lambd * eta)
         p.add_(g, alpha=-eta)
         if mu == 1:

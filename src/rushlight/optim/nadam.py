@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_betas, check_not_negative, check_rate, rate_of
+from .options import check_betas, check_not_negative, check_rate
+from .parts import count, descend_by_quotient, gradient_of, rate_of
 
 __all__ = ["NAdam"]
 
@@ -95,18 +96,11 @@ class NAdam(Optimizer):
 
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
-        lr, decay = rate_of(group), group["weight_decay"]
+        lr = rate_of(group)
         beta1, beta2 = map(float, group["betas"])
         mean, square = state["exp_avg"], state["exp_avg_sq"]
-        state["step"].add_(1)
-        steps = state["step"].item()
-        if group["maximize"]:
-            g = -g
-        if decay != 0:
-            if group["decoupled_weight_decay"]:
-                p.mul_(1 - lr * decay)
-            else:
-                g = g.add(p, alpha=decay)
+        steps = count(state)
+        g = gradient_of(p, g, group)
         momentum = beta1 * (1 - 0.5 * 0.96 ** (steps * group["momentum_decay"]))
         next_momentum = beta1 * (1 - 0.5 * 0.96 ** ((steps + 1) * group["momentum_decay"]))
         state["mu_product"].mul_(momentum)
@@ -116,9 +110,5 @@ class NAdam(Optimizer):
         size = (square / (1 - beta2**steps)).sqrt() + group["eps"]
         along_g = lr * (1 - momentum) / (1 - product)
         along_mean = lr * next_momentum / (1 - product * next_momentum)
-        if isinstance(lr, Tensor):
-            p.sub_(g / size * along_g)
-            p.sub_(mean / size * along_mean)
-        else:
-            p.addcdiv_(g, size, value=-along_g)
-            p.addcdiv_(mean, size, value=-along_mean)
+        descend_by_quotient(p, g, size, along_g)
+        descend_by_quotient(p, mean, size, along_mean)

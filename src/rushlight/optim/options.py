@@ -56,11 +56,3 @@ def check_forms(fused: bool | None, foreach: bool | None, differentiable: bool) 
         raise RuntimeError("`fused` does not support `differentiable`")
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-
-
-def rate_of(group: dict[str, Any]) -> Any:
-    """The learning rate of a group: a number, or a 0-dim tensor where a gradient is to reach it."""
-    lr = group["lr"]
-    if not isinstance(lr, Tensor):
-        return lr
-    return lr.reshape(()) if lr.requires_grad else lr.item()

@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_not_negative, check_rate, rate_of
+from .options import check_not_negative, check_rate
+from .parts import count, descend, descend_by_quotient, gradient_of, rate_of
 
 __all__ = ["RMSprop"]
 
@@ -95,11 +96,8 @@ class RMSprop(Optimizer):
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
         lr, alpha, square = rate_of(group), group["alpha"], state["square_avg"]
-        state["step"].add_(1)
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
+        count(state)
+        g = gradient_of(p, g, group)
         square.mul_(alpha).addcmul_(g, g, value=1 - alpha)
         if group["centered"]:
             mean = state["grad_avg"]
@@ -109,11 +107,6 @@ class RMSprop(Optimizer):
         if group["momentum"] > 0:
             buffer = state["momentum_buffer"]
             buffer.mul_(group["momentum"]).addcdiv_(g, size)
-            if isinstance(lr, Tensor):
-                p.sub_(buffer * lr)
-            else:
-                p.add_(buffer, alpha=-lr)
-        elif isinstance(lr, Tensor):
-            p.sub_(g / size * lr)
+            descend(p, buffer, lr)
         else:
-            p.addcdiv_(g, size, value=-lr)
+            descend_by_quotient(p, g, size, lr)

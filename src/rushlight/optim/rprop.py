@@ -8,7 +8,8 @@ from .. import dtypes
 from ..ops.creation import full_like, tensor, zeros_like
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_rate, rate_of
+from .options import check_rate
+from .parts import count, rate_of
 from .tape import where
 
 __all__ = ["Rprop"]
@@ -89,7 +90,7 @@ class Rprop(Optimizer):
         before, size = state["prev"], state["step_size"]
         shrink, grow = group["etas"]
         least, largest = group["step_sizes"]
-        state["step"].add_(1)
+        count(state)
         if group["maximize"]:
             g = -g
         turn = g * before

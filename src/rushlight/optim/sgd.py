@@ -6,7 +6,8 @@ from typing import Any
 
 from ..tensor import Tensor
 from .optimizer import Optimizer, ParamsT
-from .options import check_forms, check_not_negative, check_rate, rate_of
+from .options import check_forms, check_not_negative, check_rate
+from .parts import descend, gradient_of, rate_of
 
 __all__ = ["SGD"]
 
@@ -87,10 +88,7 @@ class SGD(Optimizer):
     def update(self, p: Tensor, g: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         """One step of one parameter."""
         lr, momentum = rate_of(group), group["momentum"]
-        if group["maximize"]:
-            g = -g
-        if group["weight_decay"] != 0:
-            g = g + p * group["weight_decay"]
+        g = gradient_of(p, g, group)
         if momentum != 0:
             buffer = state.get("momentum_buffer")
             if buffer is None:
@@ -98,7 +96,4 @@ class SGD(Optimizer):
             else:
                 buffer.mul_(momentum).add_(g, alpha=1 - group["dampening"])
             g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
-        if isinstance(lr, Tensor):
-            p.sub_(g * lr)
-        else:
-            p.add_(g, alpha=-lr)
+        descend(p, g, lr)
