@@ -43,6 +43,8 @@ from . import (  # noqa: F401 - in an order in which each finds what it composes
     avg_pool,
     adaptive_pool,
     pool,
+    interpolate,
+    grid_sample,
     norm,
     random,
     dropout,
