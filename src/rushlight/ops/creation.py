@@ -438,13 +438,17 @@ def linspace(
     dtype = as_dtype(dtype)
 
     def make(shape: tuple, d: np.dtype) -> np.ndarray:
-        # From both ends towards the middle, each in the result's precision, as PyTorch counts.
-        kind = d if dtype.rank >= dtypes.FLOATING and dtype.itemsize > 2 else np.dtype(np.float64)
-        step = kind.type((end - start) / (steps - 1)) if steps > 1 else kind.type(0)
+        # From both ends towards the middle. Ends and step are rounded to the result's precision and
+        # what is between them once, as in PyTorch.
+        whole = dtype.rank < dtypes.FLOATING
+        kind = np.dtype(np.float64) if whole else d
+        first, last = (kind.type(int(x) if whole else x) for x in (start, end))
+        step = kind.type((last - first) / kind.type(steps - 1)) if steps > 1 else kind.type(0)
+        wide = np.result_type(kind, np.float64 if kind.itemsize > 2 else np.float32)
         index = np.arange(steps)
-        low = kind.type(start) + step * index.astype(kind)
-        high = kind.type(end) - step * (steps - 1 - index).astype(kind)
-        return np.where(index < steps // 2 if steps > 1 else index >= 0, low, high).astype(d)
+        low = wide.type(first) + wide.type(step) * index
+        high = wide.type(last) - wide.type(step) * (steps - 1 - index)
+        return np.where(index < steps // 2 if steps > 1 else index >= 0, low, high).astype(kind).astype(d)
 
     return _written(out, new_leaf(make, (steps,), dtype, device, requires_grad))
 

@@ -384,7 +384,7 @@ def _aligned(align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cpu": "float32", "cuda": "promote"})
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -407,7 +407,7 @@ def _several(value: Any, n: int, what: str, input: Tensor) -> tuple:
     return tuple(value)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "float32"})
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -497,7 +497,7 @@ def _deprecated(name: str) -> None:
     )
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "float32"})
 def upsample(
     input: Tensor,
     size: Any = None,
@@ -510,14 +510,14 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "float32"})
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with ``mode="nearest"`` by its old name, with a warning."""
     _deprecated("upsample_nearest")
     return interpolate(input, size, scale_factor, "nearest")
 
 
-@exported("nn.functional")
+@exported("nn.functional", autocast={"cuda": "float32"})
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` with ``mode="bilinear", align_corners=True`` by its old name, with a warning."""
     _deprecated("upsample_bilinear")
