@@ -31,6 +31,10 @@ def test_accelerator():
     assert not accelerator.is_available()
     assert accelerator.current_accelerator() is None
     assert accelerator.device_count() == 0
-    for ask in (accelerator.current_device_index, accelerator.synchronize, accelerator.memory_stats):
+    for ask in (
+        accelerator.current_device_index,
+        accelerator.synchronize,
+        accelerator.memory_stats,
+    ):
         with pytest.raises(RuntimeError, match="ask torch.accelerator.is_available"):
             ask()
