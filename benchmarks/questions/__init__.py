@@ -18,6 +18,8 @@ ORDER = (
     "optimizer_steps",
     "tiny_ops",
     "save_load",
+    "data_loading",
+    "image_pipeline",
     "import_time",
     "peak_memory",
 )

@@ -18,8 +18,9 @@ block until SENT and HELD are 0, and then gives it out again; and a process that
 mapped for the next time it comes. A process that is killed leaves its counts behind: the block is then
 never given out again, and goes when its owner does or needs the room.
 
-A child made by fork uses the blocks that its parent has without being counted. Blocks that have arrays at
-a fork are therefore never given out again.
+A child made by fork has its parent's arrays. In the blocks of others it is counted like its parent; those of
+the parent itself it uses without being counted, so if they have arrays at a fork they are never given out
+again.
 """
 
 from __future__ import annotations
@@ -195,10 +196,11 @@ def send(array: np.ndarray) -> Handle:
 
 
 def withdraw(handle: Handle) -> None:
-    """Takes a handle back that was not and will not be sent."""
-    block = _used.get(handle.token)
-    if block is not None:
-        extension.atomic_add(block.counts, SENT, -1)
+    """Takes a handle back that nobody will receive any more; one that was received stays so."""
+    block = _used.get(handle.token) or _idle.get(handle.token)
+    if block is not None and block.counts[TURN] == handle.turn:
+        if extension.atomic_add(block.counts, SENT, -1) < 0:
+            extension.atomic_add(block.counts, SENT, 1)
 
 
 def receive(handle: Handle) -> np.ndarray:
@@ -387,7 +389,10 @@ def _remove(name: str) -> None:
 
 def _before_fork() -> None:
     for block in list(_used.values()):
-        block.counted = False
+        if block.own:
+            block.counted = False
+        elif block.counted:
+            extension.atomic_add(block.counts, HELD, 1)
 
 
 def _after_fork_in_child() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.utils.data import default_collate, default_convert
+from rushlight.utils.data import _utils, default_collate, default_convert
+from rushlight.utils.data.collate import collate, default_collate_fn_map
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -159,3 +160,62 @@ def test_converted_arrays_share_memory():
     made = default_convert(array)
     array[0] = 3.0
     assert made.tolist() == [3.0, 0.0]
+
+
+# ---- the registry of types
+
+
+class Place:
+    def __init__(self, x):
+        self.x = x
+
+
+def joined(batch, *, collate_fn_map=None):
+    return collate([point.x for point in batch], collate_fn_map=collate_fn_map)
+
+
+def test_types_can_be_added(monkeypatch):
+    monkeypatch.setitem(default_collate_fn_map, Place, joined)
+    batch = [{"p": (Place(1), "a")}, {"p": (Place(2), "b")}]
+    made = default_collate(batch)
+    assert made["p"][0].tolist() == [1, 2]
+    assert list(made["p"][1]) == ["a", "b"]
+
+
+def test_subclasses_and_tuples_of_types():
+    class Sub(Place):
+        pass
+
+    fns = {(Place, set): lambda batch, *, collate_fn_map: len(batch)}
+    assert collate([Sub(1), Sub(2)], collate_fn_map=fns) == 2
+    assert collate([{1}], collate_fn_map=fns) == 1
+
+
+def test_known_types_can_be_overridden():
+    fns = {**default_collate_fn_map, str: lambda batch, *, collate_fn_map: "".join(batch)}
+    assert collate([("a", 1), ("b", 2)], collate_fn_map=fns)[0] == "ab"
+    assert default_collate(["a", "b"]) == ["a", "b"]
+
+
+def test_without_functions_nothing_but_containers_is_known():
+    assert collate([[], []]) == []
+    with pytest.raises(TypeError, match="must contain tensors"):
+        collate([torch.ones(1)])
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "expected"),
+    [
+        ("collate_tensor_fn", [torch.ones(1), torch.zeros(1)], [[1.0], [0.0]]),
+        ("collate_numpy_array_fn", [np.ones(1), np.zeros(1)], [[1.0], [0.0]]),
+        ("collate_numpy_scalar_fn", [np.int16(1), np.int16(2)], [1, 2]),
+        ("collate_float_fn", [1.0, 2.0], [1.0, 2.0]),
+        ("collate_int_fn", [1, 2], [1, 2]),
+    ],
+)
+def test_the_functions_of_the_types(name, batch, expected):
+    assert getattr(_utils.collate, name)(batch).tolist() == expected
+
+
+def test_the_function_of_text():
+    assert _utils.collate.collate_str_fn(["a"]) == ["a"]

@@ -17,10 +17,9 @@ from rushlight.utils.data import (
     SequentialSampler,
     Subset,
     TensorDataset,
-    dataloader,
     default_collate,
     default_convert,
-    get_worker_info,
+    iterators,
 )
 
 
@@ -48,7 +47,7 @@ class Numbers(IterableDataset):
 
 @pytest.fixture
 def nothing_told(monkeypatch):
-    monkeypatch.setattr(dataloader, "_told", set())
+    monkeypatch.setattr(iterators, "_told", set())
 
 
 def listed(loader):
@@ -311,50 +310,18 @@ def test_an_error_says_at_which_sample(dataset, options, note):
     assert caught.value.__notes__ == [note]
 
 
-def test_workers_are_told_once_not_to_exist(nothing_told):
-    with pytest.warns(UserWarning, match="num_workers=2 loads in the main process") as caught:
-        loader = DataLoader(range(5), batch_size=2, num_workers=2, worker_init_fn=print)
-        DataLoader(range(5), num_workers=3)
-    assert [w.filename for w in caught] == [__file__]
-    assert listed(loader) == [[0, 1], [2, 3], [4]]
-    assert loader.prefetch_factor == 2
-    assert get_worker_info() is None
-
-
-@pytest.mark.filterwarnings("ignore:DataLoader with num_workers")
 def test_worker_options_are_kept():
     context = multiprocessing.get_context("spawn")
     loader = DataLoader(
         Numbers(5),
-        batch_size=2,
         num_workers=2,
         multiprocessing_context=context,
         prefetch_factor=3,
         persistent_workers=True,
     )
     assert loader.multiprocessing_context is context
-    assert loader.prefetch_factor == 3
-    assert iter(loader) is iter(loader)
-    assert listed(loader) == [[0, 1], [2, 3], [4]]
-    assert listed(loader) == [[0, 1], [2, 3], [4]]
-
-
-@pytest.mark.filterwarnings("ignore:DataLoader with num_workers")
-def test_workers_are_given_indices_ahead():
-    read = []
-
-    class Telling:
-        def __iter__(self):
-            for i in range(20):
-                read.append(i)
-                yield i
-
-    loader = DataLoader(range(20), sampler=Telling(), num_workers=2, prefetch_factor=3)
-    batches = iter(loader)
-    assert len(read) == 6
-    next(batches)
-    assert len(read) == 7
-    assert len(list(batches)) == 19
+    assert (loader.num_workers, loader.prefetch_factor) == (2, 3)
+    assert DataLoader(range(5), num_workers=1).prefetch_factor == 2
 
 
 def test_pinned_memory_is_told_once_not_to_exist(nothing_told):

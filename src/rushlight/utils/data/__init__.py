@@ -1,7 +1,8 @@
 """Datasets, the order in which they are read, and the loader that makes batches of them."""
 
+from . import _utils
 from .collate import default_collate, default_convert
-from .dataloader import DataLoader, get_worker_info
+from .dataloader import DataLoader
 from .dataset import (
     ChainDataset,
     ConcatDataset,
@@ -12,6 +13,8 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
+from .distributed import DistributedSampler
+from .packed import SharedList
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -20,6 +23,7 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .worker_info import get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -27,10 +31,12 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "SharedList",
     "StackDataset",
     "Subset",
     "SubsetRandomSampler",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...dtypes import float64
 from ...ops.creation import as_tensor, tensor
 from ...ops.join import stack
 from ...tensor import Tensor, wrap
+from .placing import empty
 
 # NumPy values of these kinds (text, bytes, objects, records) have no tensor.
 _KINDS_WITHOUT_TENSOR = "SUOV"
@@ -40,31 +41,78 @@ def default_collate(batch: Any) -> Any:
     >>> default_collate([{"name": "a", "label": 0}, {"name": "b", "label": 1}])
     {'name': ['a', 'b'], 'label': tensor([0, 1])}
     """
-    return _collate(batch, "")
+    return _collate(batch, "", default_collate_fn_map)
 
 
-def _collate(batch: Any, place: str) -> Any:
-    """`default_collate` of what stands in each sample at ``place``, such as ``['image'][0]``."""
+def collate(
+    batch: Any, *, collate_fn_map: dict[type | tuple[type, ...], Callable] | None = None
+) -> Any:
+    """`default_collate` with functions of one's own for some types.
+
+    Args:
+        batch: a list of samples.
+        collate_fn_map: for a type, or a tuple of types, the function that makes a batch of a list of such
+            values. It is called as ``fn(values, collate_fn_map=collate_fn_map)``. What is an instance of
+            none of them must be a container.
+
+    >>> fns = {**default_collate_fn_map, set: lambda values, *, collate_fn_map=None: set.union(*values)}
+    >>> collate([({1, 2}, 0), ({3}, 1)], collate_fn_map=fns)
+    [{1, 2, 3}, tensor([0, 1])]
+    """
+    return _collate(batch, "", collate_fn_map or {})
+
+
+def _collate(batch: Any, place: str, fns: dict) -> Any:
+    """`collate` of what stands in each sample at ``place``, such as ``['image'][0]``."""
     if not len(batch):
         raise IndexError("default_collate: the batch is empty; it needs at least one sample")
     first = batch[0]
-    if isinstance(first, Tensor):
-        return _stacked(batch, place)
-    if isinstance(first, np.ndarray):
-        return _stacked_arrays(batch, place)
-    if isinstance(first, (str, bytes)):
-        return batch
-    if isinstance(first, np.generic):
-        if first.dtype.kind in _KINDS_WITHOUT_TENSOR + "Mm":
-            raise _no_batch(type(first), 0, place)
-        return as_tensor(np.array(batch) if len(set(map(type, batch))) == 1 else batch)
-    if isinstance(first, (float, int)):
-        return _tensor_of_numbers(batch, first, place)
+    fn = fns.get(type(first)) or _function_for(first, fns)
+    if fn is not None:
+        own = _PLACED.get(fn)
+        return fn(batch, collate_fn_map=fns) if own is None else own(batch, place)
     if isinstance(first, Mapping):
-        return _collated_mapping(batch, first, place)
+        return _collated_mapping(batch, first, place, fns)
     if isinstance(first, Sequence):
-        return _collated_sequence(batch, first, place)
+        return _collated_sequence(batch, first, place, fns)
     raise _no_batch(type(first), 0, place)
+
+
+def _function_for(first: Any, fns: dict) -> Callable | None:
+    for types, fn in fns.items():
+        if isinstance(first, types):
+            return fn
+    return None
+
+
+def collate_tensor_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Tensor:
+    """Tensors stacked along a new first dimension."""
+    return _stacked(batch, "")
+
+
+def collate_numpy_array_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Tensor:
+    """NumPy arrays as one tensor, stacked along a new first dimension."""
+    return _stacked_arrays(batch, "")
+
+
+def collate_numpy_scalar_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Tensor:
+    """NumPy scalars as a tensor of their dtype."""
+    return _tensor_of_scalars(batch, "")
+
+
+def collate_float_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Tensor:
+    """Numbers as a float64 tensor."""
+    return _tensor_of_numbers(batch, "")
+
+
+def collate_int_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Tensor:
+    """Whole numbers as an int64 tensor."""
+    return _tensor_of_numbers(batch, "")
+
+
+def collate_str_fn(batch: Any, *, collate_fn_map: dict | None = None) -> Any:
+    """Text as it is."""
+    return batch
 
 
 def _stacked(batch: Sequence[Tensor], place: str) -> Tensor:
@@ -106,6 +154,12 @@ def _check_dtype(x: Any, i: int, place: str) -> None:
         raise _no_batch(x.dtype, i, place)
 
 
+def _tensor_of_scalars(batch: Sequence[Any], place: str) -> Tensor:
+    if batch[0].dtype.kind in _KINDS_WITHOUT_TENSOR + "Mm":
+        raise _no_batch(type(batch[0]), 0, place)
+    return as_tensor(np.array(batch) if len(set(map(type, batch))) == 1 else batch)
+
+
 def _are_alike(arrays: Sequence[np.ndarray]) -> bool:
     """Whether all have one shape and dtype."""
     dtype, shape = arrays[0].dtype, arrays[0].shape
@@ -115,7 +169,7 @@ def _are_alike(arrays: Sequence[np.ndarray]) -> bool:
 def _one_array(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Arrays of one shape and dtype along a new first dimension, in C order."""
     shape = arrays[0].shape
-    out = np.empty((len(arrays), *shape), arrays[0].dtype)
+    out = empty((len(arrays), *shape), arrays[0].dtype)
     if shape:
         # concatenate costs a third of stack, which makes a view of each array first.
         np.concatenate(arrays, out=out.reshape(len(arrays) * shape[0], *shape[1:]))
@@ -124,7 +178,7 @@ def _one_array(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _tensor_of_numbers(batch: Sequence[Any], first: float | int, place: str) -> Tensor:
+def _tensor_of_numbers(batch: Sequence[Any], place: str) -> Tensor:
     kinds = set(map(type, batch))
     if kinds == {float}:
         return wrap(np.array(batch, np.float64))
@@ -139,10 +193,10 @@ def _tensor_of_numbers(batch: Sequence[Any], first: float | int, place: str) -> 
                 f"default_collate: sample 0 of the batch has a number{_at(place)}, "
                 f"but sample {i} has {type(x).__name__}; make them alike in the dataset"
             )
-    return tensor(batch, dtype=float64) if isinstance(first, float) else tensor(batch)
+    return tensor(batch, dtype=float64) if isinstance(batch[0], float) else tensor(batch)
 
 
-def _collated_mapping(batch: Sequence[Any], first: Mapping, place: str) -> Any:
+def _collated_mapping(batch: Sequence[Any], first: Mapping, place: str, fns: dict) -> Any:
     _check_kind(batch, first, Mapping, place)
     columns = {}
     for key in first:
@@ -153,11 +207,11 @@ def _collated_mapping(batch: Sequence[Any], first: Mapping, place: str) -> Any:
             except KeyError:
                 text = f"sample {i} of the batch lacks this key, sample 0 has it"
                 raise KeyError(key, text) from None
-        columns[key] = _collate(column, f"{place}[{key!r}]")
+        columns[key] = _collate(column, f"{place}[{key!r}]", fns)
     return _rebuilt_mapping(first, columns)
 
 
-def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str) -> Any:
+def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str, fns: dict) -> Any:
     _check_kind(batch, first, Sequence, place)
     lengths = list(map(len, batch))
     if lengths.count(lengths[0]) != len(lengths):
@@ -167,7 +221,7 @@ def _collated_sequence(batch: Sequence[Any], first: Sequence, place: str) -> Any
             f"{lengths[0]} elements{_at(place)}, sample {i} has {lengths[i]}; make the lengths "
             "equal in the dataset, or pass a collate_fn"
         )
-    columns = [_collate(c, f"{place}[{k}]") for k, c in enumerate(zip(*batch, strict=True))]
+    columns = [_collate(c, f"{place}[{k}]", fns) for k, c in enumerate(zip(*batch, strict=True))]
     return _rebuilt_sequence(first, columns)
 
 
@@ -242,3 +296,25 @@ def _no_batch(found: Any, i: int, place: str) -> TypeError:
 
 def _at(place: str) -> str:
     return f" at {place}" if place else ""
+
+
+# What makes a batch of values of a type; `default_collate` uses it, and takes further types from here.
+default_collate_fn_map: dict[type | tuple[type, ...], Callable] = {
+    Tensor: collate_tensor_fn,
+    np.ndarray: collate_numpy_array_fn,
+    (np.bool_, np.number, np.object_): collate_numpy_scalar_fn,
+    float: collate_float_fn,
+    int: collate_int_fn,
+    str: collate_str_fn,
+    bytes: collate_str_fn,
+}
+
+# The same functions with the place in the sample, for their errors.
+_PLACED: dict[Callable, Callable[[Any, str], Any]] = {
+    collate_tensor_fn: _stacked,
+    collate_numpy_array_fn: _stacked_arrays,
+    collate_numpy_scalar_fn: _tensor_of_scalars,
+    collate_float_fn: _tensor_of_numbers,
+    collate_int_fn: _tensor_of_numbers,
+    collate_str_fn: lambda batch, place: batch,
+}

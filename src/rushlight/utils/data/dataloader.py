@@ -1,45 +1,25 @@
-"""The loader: batches of a dataset in the order of a sampler, in one process."""
+"""The loader: batches of a dataset in the order of a sampler, loaded here or in worker processes."""
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
-import multiprocessing.context
+import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-from ...random import engine_of
-from . import rows
 from .collate import default_collate, default_convert
-from .dataset import Dataset, IterableDataset
-from .sampler import (
-    BatchSampler,
-    EndlessSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    index_arrays,
+from .dataset import (
+    Dataset,
+    IterableDataset,
 )
+from .iterators import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
+from .sampler import BatchSampler, EndlessSampler, RandomSampler, Sampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
 
 _FIXED = frozenset(
     ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 )
-_told: set[str] = set()
-
-
-def get_worker_info() -> None:
-    """What a dataset asks in a worker process; None in the main process.
-
-    >>> get_worker_info() is None
-    True
-    """
-    return None
 
 
 class DataLoader(Generic[T_co]):
@@ -52,16 +32,27 @@ class DataLoader(Generic[T_co]):
         sampler: any iterable of indices, in place of ``shuffle``.
         batch_sampler: any iterable of lists of indices, in place of ``batch_size``, ``shuffle``,
             ``sampler`` and ``drop_last``.
-        num_workers: how many processes to load with. The samples are loaded in the main process whatever
-            it is; a warning says so once.
+        num_workers: how many processes to load with; 0 loads in the main process.
         collate_fn: makes a batch of a list of samples; by default ``default_collate``, and for
             ``batch_size=None`` ``default_convert`` of the one sample.
         pin_memory, pin_memory_device: accepted; there is no memory to pin without an accelerator.
         drop_last: whether to leave out a last batch that would be smaller.
-        timeout, worker_init_fn, multiprocessing_context, in_order: for worker processes.
-        generator: the stream of the random order; by default the default one.
-        prefetch_factor: how many batches a worker process reads ahead; only with ``num_workers``.
-        persistent_workers: whether worker processes outlive a pass; only with ``num_workers``.
+        timeout: how many seconds to wait at most for a batch of a worker; 0 waits as long as it takes.
+        worker_init_fn: called in each worker with its number, before the dataset is read.
+        multiprocessing_context: how workers are started: ``"fork"``, ``"spawn"``, ``"forkserver"`` or a
+            ``multiprocessing`` context. By default, as Python starts processes.
+        generator: the stream of the random order, and of the seeds of workers; by default the default
+            one. A worker starts its random streams (also Python's and NumPy's) from the seed of the
+            pass plus its number.
+        prefetch_factor: how many batches each worker reads ahead; 2 if there are workers.
+        persistent_workers: whether workers outlive a pass; only with ``num_workers``.
+        in_order: whether batches come in the order of the sampler, as they do in one process; False
+            gives each when it is ready.
+
+    Batches come from workers in shared memory, which is used again when they are gone. Long lists of
+    numbers, text and tuples in the attributes of a dataset are `SharedList` in the workers, so that these
+    do not copy them. An error in a worker is raised here with its own traceback; a worker that dies is a
+    RuntimeError at the next batch.
 
     Raises:
         ValueError: options exclude each other, or have values out of range.
@@ -87,7 +78,7 @@ class DataLoader(Generic[T_co]):
     prefetch_factor: int | None
 
     _initialized = False
-    _iterator: _SingleProcessDataLoaderIter | None = None
+    _iterator: Any = None
     _length_told: int | None = None
 
     def __init__(
@@ -159,11 +150,18 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
         self._initialized = True
-        if num_workers > 0:
-            _tell_once(
-                "workers",
-                f"DataLoader with num_workers={num_workers} loads in the main process: there are no "
-                "worker processes, and worker_init_fn is not called. The batches are the same.",
+        # Lists that were packed for the workers of an earlier pass.
+        self._packed: dict = {}
+        self.check_worker_number_rationality()
+
+    def check_worker_number_rationality(self) -> None:
+        """Warns if there are to be more workers than processors."""
+        processors = len(os.sched_getaffinity(0))
+        if self.num_workers > processors:
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our "
+                f"suggested max number of worker in current system is {processors}: more compete for "
+                "the same processors, and need more memory",
                 stacklevel=3,
             )
 
@@ -180,19 +178,7 @@ class DataLoader(Generic[T_co]):
                     "multiprocessing_context can only be used with multi-process loading "
                     "(num_workers > 0), but got num_workers=0"
                 )
-            if isinstance(context, str):
-                methods = multiprocessing.get_all_start_methods()
-                if context not in methods:
-                    raise ValueError(
-                        "multiprocessing_context option should specify a valid start method in "
-                        f"{methods}, but got multiprocessing_context={context!r}"
-                    )
-                context = multiprocessing.get_context(context)
-            elif not isinstance(context, multiprocessing.context.BaseContext):
-                raise TypeError(
-                    "multiprocessing_context option should be a valid context object or a string "
-                    f"specifying the start method, but got multiprocessing_context={context!r}"
-                )
+            context = _context_of(context)
         self._multiprocessing_context = context
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -211,14 +197,23 @@ class DataLoader(Generic[T_co]):
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    def __iter__(self) -> _SingleProcessDataLoaderIter:
-        if not (self.persistent_workers and self.num_workers > 0):
+    def __iter__(self) -> _BaseDataLoaderIter:
+        if self.num_workers == 0:
             return _SingleProcessDataLoaderIter(self)
-        if self._iterator is None:
-            self._iterator = _SingleProcessDataLoaderIter(self)
+        # What it needs is slow to import.
+        from .worker_pass import _MultiProcessingDataLoaderIter
+
+        if not self.persistent_workers:
+            return _MultiProcessingDataLoaderIter(self)
+        if self._iterator is None or self._iterator.stopped:
+            self._iterator = _MultiProcessingDataLoaderIter(self)
         else:
             self._iterator.restart(self)
         return self._iterator
+
+    def __getstate__(self) -> dict:
+        # Workers cannot be sent along, nor be those of a copy.
+        return {**self.__dict__, "_iterator": None, "_packed": {}}
 
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
@@ -231,127 +226,23 @@ class DataLoader(Generic[T_co]):
         return length
 
 
-class _SingleProcessDataLoaderIter:
-    """One pass over a loader."""
+def _context_of(context: Any) -> Any:
+    import multiprocessing
 
-    def __init__(self, loader: DataLoader):
-        if loader.pin_memory:
-            _tell_once(
-                "pin_memory",
-                "'pin_memory' argument is set as true but no accelerator is found, then device "
-                "pinned memory won't be used.",
-                stacklevel=4,
+    if isinstance(context, str):
+        methods = multiprocessing.get_all_start_methods()
+        if context not in methods:
+            raise ValueError(
+                "multiprocessing_context option should specify a valid start method in "
+                f"{methods}, but got multiprocessing_context={context!r}"
             )
-        # PyTorch draws the seed of worker processes also where it starts none.
-        self._base_seed = engine_of(loader.generator).next64() & (2**63 - 1)
-        self.restart(loader)
-
-    def restart(self, loader: DataLoader) -> None:
-        """Begins a pass with what the loader's attributes say now."""
-        self._dataset = loader.dataset
-        self._collate_fn = loader.collate_fn
-        self._auto_collation = loader._auto_collation
-        self._index_sampler = loader._index_sampler
-        self._drop_last = loader.drop_last
-        self._num_yielded = 0
-        self._length_told = loader._length_told
-        self._ended = False
-        self._samples = None
-        self._rows = False
-        self._indices = None
-        if isinstance(loader.dataset, IterableDataset):
-            self._samples = iter(loader.dataset)
-        elif self._auto_collation and loader.collate_fn is default_collate:
-            self._rows = rows.are_all_of(loader.dataset)
-            if self._rows:
-                self._indices = index_arrays(self._index_sampler)
-        if self._indices is None:
-            self._indices = iter(self._index_sampler)
-        # Worker processes are given their indices ahead of time; the generator's state shows it.
-        ahead = loader.num_workers * loader.prefetch_factor if loader.num_workers > 0 else 0
-        self._ahead = deque(itertools.islice(self._indices, ahead)) if ahead else None
-
-    def __iter__(self) -> Iterator:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._index_sampler)
-
-    def __next__(self) -> Any:
-        if self._ahead is None:
-            index = next(self._indices)
-        elif self._ahead:
-            index = self._ahead.popleft()
-            self._ahead.extend(itertools.islice(self._indices, 1))
-        else:
-            raise StopIteration
-        batch = rows.taken(self._dataset, index) if self._rows else None
-        if batch is None:
-            batch = self._fetched(index)
-        self._num_yielded += 1
-        if self._length_told is not None and self._num_yielded == self._length_told + 1:
-            warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to make "
-                f"{self._length_told} batches (when accessing len(dataloader)), but more are "
-                "fetched; let its __len__ count what its __iter__ yields",
-                stacklevel=2,
-            )
-        return batch
-
-    def _fetched(self, index: Any) -> Any:
-        """The batch (or sample) of what the sampler yielded."""
-        if self._samples is not None:
-            if self._auto_collation:
-                return self._collate_fn(self._next_samples(len(index)))
-            return self._collate_fn(next(self._samples))
-        if not self._auto_collation:
-            return self._collate_fn(_sample(self._dataset, index))
-        if isinstance(index, slice):
-            index = list(range(index.start, index.stop))
-        elif isinstance(index, np.ndarray):
-            index = index.tolist()
-        samples = _samples_at(self._dataset, index)
-        try:
-            return self._collate_fn(samples)
-        except Exception as error:
-            _note(error, f"while the samples {list(index)} of the dataset were made into a batch")
-            raise
-
-    def _next_samples(self, count: int) -> list:
-        """The next samples of an iterable dataset.
-
-        Raises:
-            StopIteration: there are none left, or too few for a batch with ``drop_last``.
-        """
-        samples = [] if self._ended else list(itertools.islice(self._samples, count))
-        self._ended = len(samples) < count
-        if not samples or (self._ended and self._drop_last):
-            raise StopIteration
-        return samples
-
-
-def _sample(dataset: Any, index: Any) -> Any:
-    try:
-        return dataset[index]
-    except Exception as error:
-        _note(error, f"while sample {index!r} of {type(dataset).__name__} was read")
-        raise
-
-
-def _samples_at(dataset: Any, indices: Any) -> list:
-    if not callable(getattr(dataset, "__getitems__", None)):
-        return [_sample(dataset, index) for index in indices]
-    try:
-        return dataset.__getitems__(indices)
-    except Exception as error:
-        _note(error, f"while the samples {list(indices)} of {type(dataset).__name__} were read")
-        raise
-
-
-def _note(error: Exception, note: str) -> None:
-    # Python 3.10 has no notes.
-    if hasattr(error, "add_note"):
-        error.add_note(note)
+        return multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string "
+            f"specifying the start method, but got multiprocessing_context={context!r}"
+        )
+    return context
 
 
 def _check_workers(
@@ -388,7 +279,9 @@ def _check_iterable(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
             )
 
 
-def _tell_once(topic: str, text: str, stacklevel: int) -> None:
-    if topic not in _told:
-        _told.add(topic)
-        warnings.warn(text, stacklevel=stacklevel)
+def __getattr__(name: str) -> Any:
+    if name == "_MultiProcessingDataLoaderIter":
+        from .worker_pass import _MultiProcessingDataLoaderIter
+
+        return _MultiProcessingDataLoaderIter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
