@@ -448,7 +448,11 @@ def linspace(
         index = np.arange(steps)
         low = wide.type(first) + wide.type(step) * index
         high = wide.type(last) - wide.type(step) * (steps - 1 - index)
-        return np.where(index < steps // 2 if steps > 1 else index >= 0, low, high).astype(kind).astype(d)
+        return (
+            np.where(index < steps // 2 if steps > 1 else index >= 0, low, high)
+            .astype(kind)
+            .astype(d)
+        )
 
     return _written(out, new_leaf(make, (steps,), dtype, device, requires_grad))
 
