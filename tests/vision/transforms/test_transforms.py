@@ -247,3 +247,12 @@ def test_dirichlet_shares():
     shares = draws.dirichlet(np.tile(np.array([0.5, 1.0, 2.5], np.float32), (4000, 1)))
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(shares.mean(0), [0.125, 0.25, 0.625], atol=0.015)
+
+
+def test_three_means_for_a_grey_image():
+    from rushlight.vision.transforms import v2
+
+    grey = rushlight.ones(1, 2, 2)
+    with pytest.raises(RuntimeError, match="the image has 1 channel, but mean or std has 3"):
+        transforms.Normalize((0.5,) * 3, (0.5,) * 3)(grey)
+    assert v2.Normalize((0.5,) * 3, (0.5,) * 3)(grey).shape == (3, 2, 2)

@@ -198,10 +198,23 @@ def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Ten
     Raises:
         TypeError: ``tensor`` is no floating tensor.
         ValueError: it has less than three dimensions, or a deviation is 0.
+        RuntimeError: there are more means or deviations than channels.
 
     >>> normalize(rushlight.ones(1, 1, 2), [0.5], [0.5])
     tensor([[[1., 1.]]])
     """
+    out = normalize_or_spread(tensor, mean, std, inplace)
+    if out.shape != tensor.shape:
+        raise RuntimeError(
+            f"output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(out.shape)}: the "
+            f"image has 1 channel, but mean or std has {out.shape[-3]}; give one number for a grey image, or "
+            "make it RGB first"
+        )
+    return out
+
+
+def normalize_or_spread(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Tensor:
+    """`normalize`, which for one channel and several means gives several channels."""
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"img should be Tensor Image. Got {type(tensor)}; put ToTensor() before the normalisation"

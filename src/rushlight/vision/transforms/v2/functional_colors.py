@@ -16,6 +16,7 @@ from ... import io, tv_tensors
 from ...pillow import is_image
 from ...tv_tensors import BoundingBoxes, Image, KeyPoints, Mask
 from .. import functional as v1
+from ..conversion_functions import normalize_or_spread
 from ..functional import pil_to_tensor, to_pil_image
 from ..image_tensors import convert_image_dtype as _scaled
 from .dispatch import functional, through_batch
@@ -199,7 +200,7 @@ def jpeg(inpt: Any, quality: int) -> Any:
 @functional
 def normalize(inpt: Any, mean: Any, std: Any, inplace: bool = False) -> Any:
     """``(inpt - mean) / std`` for each channel."""
-    return v1.normalize(inpt, mean, std, inplace)
+    return normalize_or_spread(inpt, mean, std, inplace)
 
 
 def to_dtype(inpt: Any, dtype: dtypes.dtype = dtypes.float32, scale: bool = False) -> Any:
