@@ -1,5 +1,6 @@
 """Lists in shared memory, and the lists of datasets that become such in workers."""
 
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from rushlight.utils.data import ConcatDataset, DataLoader, SharedList, StackDataset, Subset, packed
+from rushlight.vision.datasets import DatasetFolder
 
 sys.path.insert(0, str(Path(__file__).parent))
 import loading  # noqa: E402
@@ -175,3 +177,21 @@ def test_an_ordinary_list_would_be_copied(monkeypatch):
     seen = growth(loading.Growth(entries(300_000)))
     assert [kind for kind, _, _ in seen] == ["list"] * 2
     assert min(more for _, _, more in seen) > 20e6
+
+
+def test_image_folders(long, tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            (tmp_path / name / f"{i}.bin").touch()
+
+    class Folder(DatasetFolder):
+        def __getitem__(self, index):
+            return [type(x) for x in (self.samples, self.targets)], super().__getitem__(index)
+
+    data = Folder(str(tmp_path), os.path.basename, (".bin",))
+    seen = list(DataLoader(data, None, num_workers=2))
+    assert {kind for kinds, _ in seen for kind in kinds} == {SharedList}
+    expected = [(f"{i}.bin", label) for label in range(2) for i in range(10)]
+    assert [tuple(sample) for _, sample in seen] == expected
+    assert type(data.samples) is type(data.targets) is list

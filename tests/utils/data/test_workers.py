@@ -1,10 +1,11 @@
 """Loading in worker processes: what comes, from whom, in which order, and in which memory."""
 
 import gc
-import itertools
 import multiprocessing
 import os
 import pickle
+import select
+import signal
 import sys
 from pathlib import Path
 
@@ -338,23 +339,33 @@ def test_memory_goes_with_the_last_batch():
 def test_what_was_read_ahead_is_not_left_behind():
     before = os.listdir("/dev/shm")
     batches = iter(DataLoader(loading.Images(30), 2, num_workers=2))
-    # The second worker's second batch, when it has come, came after its first and before the end.
-    list(itertools.islice(batches, 4))
+    next(batches)
+    select.select(batches._workers._sockets, [], [], 60)
     del batches
     gc.collect()
     assert os.listdir("/dev/shm") == before
 
 
-def test_indices_that_nobody_took_are_taken_back():
-    data = TensorDataset(torch.arange(100_000))
-    batches = iter(DataLoader(data, 10_000, shuffle=True, num_workers=1, prefetch_factor=8))
-    next(batches)
-    del batches
-    gc.collect()
-    assert [
-        b.counts[shared_memory.SENT] for b in shared_memory._idle.values() if b.nbytes == 80_000
-    ]
-    assert {int(b.counts[shared_memory.SENT]) for b in shared_memory._idle.values()} == {0}
+def test_indices_that_nobody_took_are_taken_back(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 0.0)
+    batches = iter(DataLoader(range(3), num_workers=1))
+    pool = batches._workers
+    os.kill(pool.pid(0), signal.SIGSTOP)
+    index = np.arange(10_000)
+    pool.send(0, messages.TASK, 100, index)
+    (handle,) = pool._handles[100]
+    block = shared_memory._idle[handle.token]
+    assert block.counts[shared_memory.SENT] == 1
+    pool.stop()
+    assert block.counts[shared_memory.SENT] == 0
+
+
+def test_the_parents_objects_are_not_collected_in_workers():
+    class Frozen(loading.Images):
+        def __getitem__(self, index):
+            return gc.get_freeze_count() > 0
+
+    assert list(DataLoader(Frozen(1), None, num_workers=1)) == [True]
 
 
 def test_files_are_closed():
