@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -27,9 +27,17 @@ Space = dict[str, tuple[Tensor, bool]]
 
 
 def apply_op(
-    img: Any, op_name: str, magnitude: float, interpolation: Any, fill: Sequence[float] | None
+    img: Any,
+    op_name: str,
+    magnitude: float,
+    interpolation: Any,
+    fill: Sequence[float] | None,
+    functions: Any = F,
 ) -> Any:
     """One change of an image by its name in the tables.
+
+    Args:
+        functions: the module whose functions are used.
 
     Raises:
         ValueError: there is no such change.
@@ -38,31 +46,31 @@ def apply_op(
         # Magnitudes are slopes.
         degrees = math.degrees(math.atan(magnitude))
         shear = [degrees, 0.0] if op_name == "ShearX" else [0.0, degrees]
-        return F.affine(img, 0.0, [0, 0], 1.0, shear, interpolation, fill, center=[0, 0])
+        return functions.affine(img, 0.0, [0, 0], 1.0, shear, interpolation, fill, center=[0, 0])
     if op_name in ("TranslateX", "TranslateY"):
         far = int(magnitude)
         shift = [far, 0] if op_name == "TranslateX" else [0, far]
-        return F.affine(img, 0.0, shift, 1.0, [0.0, 0.0], interpolation, fill)
+        return functions.affine(img, 0.0, shift, 1.0, [0.0, 0.0], interpolation, fill)
     if op_name == "Rotate":
-        return F.rotate(img, magnitude, interpolation, fill=fill)
+        return functions.rotate(img, magnitude, interpolation, fill=fill)
     if op_name in _BLENDS:
-        return _BLENDS[op_name](img, 1.0 + magnitude)
+        return getattr(functions, _BLENDS[op_name])(img, 1.0 + magnitude)
     if op_name == "Posterize":
-        return F.posterize(img, int(magnitude))
+        return functions.posterize(img, int(magnitude))
     if op_name == "Solarize":
-        return F.solarize(img, magnitude)
+        return functions.solarize(img, magnitude)
     if op_name in _PLAIN:
-        return _PLAIN[op_name](img)
+        return getattr(functions, _PLAIN[op_name])(img)
+    if op_name == "Identity":
+        return img
     raise ValueError(f"The provided operator {op_name} is not recognized.")
 
 
 _BLENDS = {
-    "Brightness": F.adjust_brightness, "Color": F.adjust_saturation, "Contrast": F.adjust_contrast,
-    "Sharpness": F.adjust_sharpness,
+    "Brightness": "adjust_brightness", "Color": "adjust_saturation", "Contrast": "adjust_contrast",
+    "Sharpness": "adjust_sharpness",
 }  # fmt: skip
-_PLAIN = {
-    "AutoContrast": F.autocontrast, "Equalize": F.equalize, "Invert": F.invert, "Identity": lambda img: img,
-}  # fmt: skip
+_PLAIN = {"AutoContrast": "autocontrast", "Equalize": "equalize", "Invert": "invert"}
 
 
 class AutoAugmentPolicy(Enum):
@@ -211,6 +219,27 @@ class _Augmentation(Module):
 
     _shown: tuple[str, ...] = ()
 
+    def forward(self, img: Any) -> Any:
+        return self._augmented(img, self.fill)
+
+    def _augmented(self, img: Any, fill: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not say how it changes images")
+
+    def _drawn_change(self, img: Any, space: Space, at: Callable[[int], int], fill: Any) -> Any:
+        """A change drawn from ``space``; of n magnitudes it takes number ``at(n)``."""
+        name = list(space)[draws.integer(0, len(space))]
+        magnitudes, signed = space[name]
+        magnitude = float(magnitudes[at(len(magnitudes))].item()) if magnitudes.ndim else 0.0
+        if signed and self._drawn_minus():
+            magnitude = -magnitude
+        return self._applied(img, name, magnitude, fill)
+
+    def _drawn_minus(self) -> bool:
+        return draws.integer(0, 2) == 1
+
+    def _applied(self, img: Any, name: str, magnitude: float, fill: Any) -> Any:
+        return apply_op(img, name, magnitude, self.interpolation, fill_of(fill, img))
+
     def __repr__(self) -> str:
         settings = ", ".join([f"{name}={getattr(self, name)}" for name in self._shown])
         return f"{type(self).__name__}({settings})"
@@ -255,11 +284,9 @@ class AutoAugment(_Augmentation):
         policy = draws.integer(0, transform_num)
         return policy, draws.uniforms(2), randint(2, (2,))
 
-    def forward(self, img: Any) -> Any:
-        fill = fill_of(self.fill, img)
-        _, height, width = F.get_dimensions(img)
+    def _augmented(self, img: Any, fill: Any) -> Any:
         chosen, chances, signs = self.get_params(len(self.policies))
-        space = self._augmentation_space(10, (height, width))
+        space = self._augmentation_space(10, F.get_dimensions(img)[1:])
         for (name, p, step), chance, sign in zip(
             self.policies[chosen], chances.tolist(), signs.tolist()
         ):
@@ -267,17 +294,9 @@ class AutoAugment(_Augmentation):
                 magnitudes, signed = space[name]
                 magnitude = 0.0 if step is None else float(magnitudes[step].item())
                 if signed and sign == 0:
-                    magnitude *= -1.0
-                img = apply_op(img, name, magnitude, self.interpolation, fill)
+                    magnitude = -magnitude
+                img = self._applied(img, name, magnitude, fill)
         return img
-
-
-def _drawn_name(space: Space) -> str:
-    return list(space)[draws.integer(0, len(space))]
-
-
-def _with_sign(magnitude: float, signed: bool) -> float:
-    return -magnitude if signed and draws.integer(0, 2) else magnitude
 
 
 class RandAugment(_Augmentation):
@@ -311,16 +330,11 @@ class RandAugment(_Augmentation):
     def _augmentation_space(self, num_bins: int, image_size: tuple[int, int]) -> Space:
         return {"Identity": _none(), **_paper_space(num_bins, image_size)}
 
-    def forward(self, img: Any) -> Any:
-        fill = fill_of(self.fill, img)
-        _, height, width = F.get_dimensions(img)
-        space = self._augmentation_space(self.num_magnitude_bins, (height, width))
+    def _augmented(self, img: Any, fill: Any) -> Any:
+        size = F.get_dimensions(img)[1:]
+        space = self._augmentation_space(self.num_magnitude_bins, size)
         for _ in range(self.num_ops):
-            name = _drawn_name(space)
-            magnitudes, signed = space[name]
-            magnitude = float(magnitudes[self.magnitude].item()) if magnitudes.ndim else 0.0
-            magnitude = _with_sign(magnitude, signed)
-            img = apply_op(img, name, magnitude, self.interpolation, fill)
+            img = self._drawn_change(img, space, lambda _: self.magnitude, fill)
         return img
 
 
@@ -359,16 +373,9 @@ class TrivialAugmentWide(_Augmentation):
             "Equalize": _none(),
         }
 
-    def forward(self, img: Any) -> Any:
-        fill = fill_of(self.fill, img)
+    def _augmented(self, img: Any, fill: Any) -> Any:
         space = self._augmentation_space(self.num_magnitude_bins)
-        name = _drawn_name(space)
-        magnitudes, signed = space[name]
-        magnitude = 0.0
-        if magnitudes.ndim:
-            magnitude = float(magnitudes[draws.integer(0, len(magnitudes))].item())
-        magnitude = _with_sign(magnitude, signed)
-        return apply_op(img, name, magnitude, self.interpolation, fill)
+        return self._drawn_change(img, space, lambda count: draws.integer(0, count), fill)
 
 
 class AugMix(_Augmentation):
@@ -430,11 +437,9 @@ class AugMix(_Augmentation):
             space.update(_signed(num_bins, Brightness=0.9, Color=0.9, Contrast=0.9, Sharpness=0.9))
         return space
 
-    def forward(self, orig_img: Any) -> Any:
-        _, height, width = F.get_dimensions(orig_img)
+    def _augmented(self, orig_img: Any, fill: Any) -> Any:
+        space = self._augmentation_space(self._PARAMETER_MAX, F.get_dimensions(orig_img)[1:])
         img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)
-        fill = fill_of(self.fill, img)
-        space = self._augmentation_space(self._PARAMETER_MAX, (height, width))
         shape = tuple(img.shape)
         batch = img.reshape((1,) * (4 - len(shape)) + shape)
         n = batch.shape[0]
@@ -447,16 +452,10 @@ class AugMix(_Augmentation):
             changed = batch
             depth = self.chain_depth if self.chain_depth > 0 else draws.integer(1, 4)
             for _ in range(depth):
-                changed = self._changed(changed, space, fill)
+                changed = self._drawn_change(changed, space, self._drawn_severity, fill)
             mix.add_(wrap(shares[:, i].reshape(each).copy()) * changed)
         mix = mix.reshape(shape).to(img.dtype)
         return mix if isinstance(orig_img, Tensor) else F.to_pil_image(mix, orig_img.mode)
 
-    def _changed(self, img: Tensor, space: Space, fill: Any) -> Tensor:
-        name = _drawn_name(space)
-        magnitudes, signed = space[name]
-        magnitude = 0.0
-        if magnitudes.ndim:
-            magnitude = float(magnitudes[draws.integer(0, self.severity)].item())
-        magnitude = _with_sign(magnitude, signed)
-        return apply_op(img, name, magnitude, self.interpolation, fill)
+    def _drawn_severity(self, count: int) -> int:
+        return draws.integer(0, self.severity)

@@ -166,6 +166,71 @@ def test_cut_mix_takes_as_much_of_the_other_as_its_labels_say():
         assert mixed[0].mean().item() == pytest.approx(shares[0, 1].item(), abs=1e-6)
 
 
+def test_labels_before_plain_images_are_no_images():
+    labels, images = rushlight.tensor([0, 1]), rushlight.arange(2.0).reshape(2, 1, 1, 1)
+    rushlight.manual_seed(0)
+    out = v2.MixUp(num_classes=2)({"labels": labels, "images": images})
+    assert out["images"].flatten().tolist() == pytest.approx(out["labels"][:, 1].tolist())
+
+
+@pytest.mark.parametrize("fmt", ["XYWHR", "CXCYWHR", "XYXYXYXY"])
+@pytest.mark.parametrize("angle", [0, 30, 110, 200])
+def test_rotated_boxes_are_measured_along_their_sides(fmt, angle):
+    box = BoundingBoxes([[50.0, 50.0, 7.0, 3.0, angle]], format="CXCYWHR", canvas_size=(99, 99))
+    box = F.convert_bounding_box_format(box, new_format=fmt)
+    kept = [
+        F.sanitize_bounding_boxes(box, **limit)[1].item()
+        for limit in (
+            {"min_size": 2.9},
+            {"min_size": 3.1},
+            {"min_area": 20.9},
+            {"min_area": 21.1},
+        )
+    ]
+    assert kept == [True, False, True, False]
+
+
+def test_several_inputs_are_passed_on_as_several():
+    def exchanged(x, y):
+        return y, x
+
+    for transform in (v2.Compose([exchanged] * 3), v2.RandomOrder([exchanged] * 3)):
+        assert transform(1, 2) == (2, 1)
+    assert v2.RandomApply([exchanged], p=1.0)(1, 2) == (2, 1)
+    assert v2.RandomApply([exchanged], p=0.0)(1, 2) == (1, 2)
+    assert v2.RandomChoice([exchanged])(1, 2) == (2, 1)
+    assert v2.Compose([lambda *x: x] * 2)(1) == ((1,),)
+
+
+def normalizing():
+    steps = [v2.ToImage(), v2.ToDtype(rushlight.float32, scale=True)]
+    return [*steps, v2.Normalize([0.4, 0.5, 0.6], [0.2, 0.3, 0.4])]
+
+
+def test_joined_steps_change_nothing():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 200, 3), dtype=np.uint8)
+    for inpt in (pixels, pixels.transpose(1, 0, 2), pixels / np.float32(255), image()):
+        steps = normalizing()
+        expected = steps[2](steps[1](steps[0](inpt)))
+        for transform in (v2.Compose(steps), v2.Compose([*steps, v2.Identity()])):
+            out = transform(inpt)
+            assert type(out) is Image
+            np.testing.assert_array_equal(out.numpy(), expected.numpy())
+
+
+def test_pixels_of_arrays_are_passed_once(monkeypatch):
+    steps = normalizing()
+    monkeypatch.setattr(v2.ToDtype, "forward", None)
+    assert v2.Compose(steps)(np.zeros((4, 5, 3), np.uint8)).shape == (3, 4, 5)
+
+
+def test_joined_steps_with_hooks_are_called():
+    steps, seen = normalizing(), []
+    steps[1].register_forward_pre_hook(lambda module, args: seen.append(type(args[0])))
+    v2.Compose(steps)(np.zeros((4, 5, 3), np.uint8))
+    assert seen == [Image]
+
+
 def test_dtypes():
     sample = {"image": image(), "mask": Mask([[1]]), "label": rushlight.tensor(1)}
     out = v2.ToDtype(rushlight.float32, scale=True)(sample)

@@ -169,13 +169,15 @@ def valid_boxes(
 ) -> Tensor:
     """Which boxes lie in the image and are large enough, shape (N,), bool."""
     rotated = is_rotated_bounding_format(format)
-    x = values_of(converted(boxes, format, Format.XYXYXYXY if rotated else Format.XYXY))
-    if rotated:
-        w, h = np.moveaxis(_xywhr_of_corners(x)[..., 2:4], -1, 0)
-    else:
-        w, h = x[..., 2] - x[..., 0], x[..., 3] - x[..., 1]
-    inside = (x >= 0).all(-1) & (x <= np.array([canvas[1], canvas[0]] * (x.shape[-1] // 2))).all(-1)
-    return wrap((w >= min_size) & (h >= min_size) & (w * h >= min_area) & inside)
+    sides, corners = [
+        values_of(converted(boxes, format, form))
+        for form in ((Format.XYWHR, Format.XYXYXYXY) if rotated else (Format.XYWH, Format.XYXY))
+    ]
+    sides = sides[:, 2:4]
+    corners = corners.reshape(len(corners), corners.shape[-1] // 2, 2)
+    inside = (corners >= 0) & (corners <= np.array([canvas[1], canvas[0]]))
+    large = (sides >= min_size).all(-1) & (sides.prod(-1) >= min_area)
+    return wrap(large & inside.all((-2, -1)))
 
 
 def valid_points(points: Tensor, canvas: Size) -> Tensor:

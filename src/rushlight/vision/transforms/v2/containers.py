@@ -2,39 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ....dtypes import float32
 from ....nn import ModuleList
 from ....ops.random import multinomial, randperm
 from ....ops.values import tensor
+from ...tv_tensors import Image
 from .. import draws
+from ..containers import _heard
+from .misc import Normalize, ToDtype, ToImage
 from .transform import Transform, _probability
 
 
 class _Container(Transform):
-    _kinds: tuple[type, ...] = (Sequence,)
+    """What all share: transforms, at least one."""
+
+    _takes: tuple[type, ...] = (Sequence,)
 
     def __init__(self, transforms: Sequence[Callable]):
-        if not isinstance(transforms, self._kinds):
-            raise TypeError(
-                f"Argument transforms should be a sequence of callables, got {transforms!r}"
-            )
-        if not len(transforms):
-            raise ValueError("Pass at least one transform")
         super().__init__()
+        if not isinstance(transforms, self._takes):
+            raise TypeError(
+                f"Argument transforms should be a sequence of callables, but got {type(transforms)}"
+            )
+        if len(transforms) == 0:
+            raise ValueError("Pass at least one transform; Identity() leaves a sample as it is")
         self.transforms = transforms
 
-    def extra_repr(self) -> str:
-        return "\n".join([f"    {transform}" for transform in self.transforms])
+
+def _chained(transforms: Iterable[Callable], inputs: tuple) -> Any:
+    """What the last gives; of several inputs each gives as many for the next to take."""
+    if len(inputs) > 1:
+        for transform in transforms:
+            inputs = transform(*inputs)
+        return inputs
+    steps = list(transforms)
+    while steps:
+        joined = _normalized(steps[:3], inputs)
+        inputs = (steps[0](*inputs) if joined is None else joined,)
+        del steps[: 1 if joined is None else 3]
+    return inputs[0]
 
 
-def _one_after_the_other(transforms: Sequence[Callable], inputs: tuple) -> Any:
-    several = len(inputs) > 1
-    for transform in transforms:
-        out = transform(*inputs)
-        inputs = out if several else (out,)
-    return inputs if several else inputs[0]
+def _normalized(steps: list[Callable], inputs: tuple) -> Image | None:
+    """What `ToImage`, `ToDtype` and `Normalize` give an image of bytes, in one pass over it; None for anything else."""
+    if [type(step) for step in steps] != [ToImage, ToDtype, Normalize] or not inputs:
+        return None
+    _, to_dtype, normalize = steps
+    if to_dtype.dtype is not float32 or not to_dtype.scale or any(_heard(x) for x in steps):
+        return None
+    out = normalize.of_image(inputs[0])
+    return None if out is None else Image(out)
+
+
+def _lines(container: _Container) -> str:
+    return "\n".join([f"    {transform}" for transform in container.transforms])
 
 
 class Compose(_Container):
@@ -51,8 +75,10 @@ class Compose(_Container):
     8
     """
 
+    extra_repr = _lines
+
     def forward(self, *inputs: Any) -> Any:
-        return _one_after_the_other(self.transforms, inputs)
+        return _chained(self.transforms, inputs)
 
 
 class RandomApply(_Container):
@@ -63,16 +89,15 @@ class RandomApply(_Container):
         p: how likely they are applied.
     """
 
-    _kinds = (Sequence, ModuleList)
+    _takes = (Sequence, ModuleList)
+    extra_repr = _lines
 
     def __init__(self, transforms: Sequence[Callable] | ModuleList, p: float = 0.5):
         super().__init__(transforms)
         self.p = _probability(p)
 
     def forward(self, *inputs: Any) -> Any:
-        if draws.chance() >= self.p:
-            return inputs if len(inputs) > 1 else inputs[0]
-        return _one_after_the_other(self.transforms, inputs)
+        return _chained(self.transforms if draws.chance() < self.p else (), inputs)
 
 
 class RandomChoice(_Container):
@@ -91,12 +116,13 @@ class RandomChoice(_Container):
         weights = [1] * len(transforms) if p is None else p
         if len(weights) != len(transforms):
             raise ValueError(
-                f"Length of p doesn't match the number of transforms: {len(weights)} != {len(transforms)}"
+                f"Length of p should be the number of transforms, but got {len(weights)} for {len(transforms)}"
             )
-        self.p = [weight / sum(weights) for weight in weights]
+        total = sum(weights)
+        self.p = [weight / total for weight in weights]
 
     def forward(self, *inputs: Any) -> Any:
-        chosen = int(multinomial(tensor(self.p), 1))
+        chosen = multinomial(tensor(self.p), 1).item()
         return self.transforms[chosen](*inputs)
 
 
@@ -109,4 +135,4 @@ class RandomOrder(_Container):
 
     def forward(self, *inputs: Any) -> Any:
         order = randperm(len(self.transforms)).tolist()
-        return _one_after_the_other([self.transforms[i] for i in order], inputs)
+        return _chained([self.transforms[i] for i in order], inputs)

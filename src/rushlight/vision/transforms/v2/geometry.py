@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ....tensor import Tensor, wrap
+from ....tensor import Tensor, values_of, wrap
 from ...pillow import is_image
-from ...tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, Mask
+from ...tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, Mask, Video
 from .. import draws
 from .. import transforms as v1
 from ..checks import four_sides
@@ -17,7 +17,7 @@ from ..functional import perspective_coefficients
 from . import functional as F
 from .boxes import converted, iou_with
 from .dispatch import mode_of
-from .samples import get_bounding_boxes, has_all, has_any, query_size
+from .samples import get_bounding_boxes, has_any, query_size
 from .sizes import is_pure_tensor
 from .transform import AsBefore, RandomApplyTransform, Transform, fill_for, stand_in
 
@@ -503,61 +503,63 @@ class RandomIoUCrop(Transform):
         self.max_scale = max_scale
         self.min_aspect_ratio = min_aspect_ratio
         self.max_aspect_ratio = max_aspect_ratio
-        shares = [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]
-        self.options = shares if sampler_options is None else sampler_options
+        if sampler_options is None:
+            # The paper's: any rectangle, one that overlaps by a share, or the whole image.
+            sampler_options = [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]
+        self.options = sampler_options
         self.trials = trials
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        if not (
-            has_all(flat_inputs, BoundingBoxes)
-            and has_any(flat_inputs, is_image, Image, is_pure_tensor)
-        ):
+        images = (is_pure_tensor, is_image, Image, Video)
+        if not (has_any(flat_inputs, *images) and has_any(flat_inputs, BoundingBoxes)):
             raise TypeError(
-                f"{type(self).__name__}() requires input sample to contain tensor or PIL images and bounding boxes; "
-                "masks may be there too"
+                f"{type(self).__name__}() needs a sample with an image, or video, and bounding boxes"
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         size = query_size(flat_inputs)
-        boxes = get_bounding_boxes(flat_inputs)
-        plain = boxes.as_subclass(Tensor)
-        xyxy = converted(plain, boxes.format, BoundingBoxFormat.XYXY).numpy()
+        found = get_bounding_boxes(flat_inputs)
+        boxes = converted(found.as_subclass(Tensor), found.format, BoundingBoxFormat.XYXY)
+        boxes = values_of(boxes)
         while True:
             share = self.options[draws.integer(0, len(self.options))]
             if share >= 1.0:
                 return {}
             for _ in range(self.trials):
-                place = self._rectangle(*size)
+                place = self._drawn_place(*size)
                 if place is None:
                     continue
-                left, top, right, bottom = place
-                x, y = 0.5 * (xyxy[:, 0] + xyxy[:, 2]), 0.5 * (xyxy[:, 1] + xyxy[:, 3])
-                inside = (left < x) & (x < right) & (top < y) & (y < bottom)
-                if inside.any() and iou_with(xyxy[inside], place).max() >= share:
-                    return {
-                        "top": top,
-                        "left": left,
-                        "height": bottom - top,
-                        "width": right - left,
-                        "is_within_crop_area": wrap(inside),
-                    }
+                inside = _centres_inside(boxes, place)
+                if inside.any() and iou_with(boxes[inside], place).max() >= share:
+                    left, top, right, bottom = place
+                    crop = (top, left, bottom - top, right - left)
+                    return {"crop": crop, "outside": wrap(~inside)}
 
-    def _rectangle(self, height: int, width: int) -> tuple[int, int, int, int] | None:
+    def _drawn_place(self, height: int, width: int) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom; None where the proportions do not fit."""
-        low, span = np.float32(self.min_scale), np.float32(self.max_scale - self.min_scale)
-        part_w, part_h = low + span * draws.uniforms(2).numpy()
-        new_w, new_h = int(np.float32(width) * part_w), int(np.float32(height) * part_h)
-        if not self.min_aspect_ratio <= new_w / new_h <= self.max_aspect_ratio:
+        spread = self.max_scale - self.min_scale
+        w, h = (
+            int(length * (self.min_scale + spread * part))
+            for length, part in zip((width, height), _two_parts())
+        )
+        if not (w and h and self.min_aspect_ratio <= w / h <= self.max_aspect_ratio):
             return None
-        at_x, at_y = draws.uniforms(2).numpy()
-        left, top = int(np.float32(width - new_w) * at_x), int(np.float32(height - new_h) * at_y)
-        return (left, top, left + new_w, top + new_h) if new_w and new_h else None
+        left, top = (int(room * part) for room, part in zip((width - w, height - h), _two_parts()))
+        return left, top, left + w, top + h
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         if not params:
             return inpt
-        place = [params[name] for name in ("top", "left", "height", "width")]
-        out = self._call_kernel(F.crop, inpt, *place)
-        if isinstance(out, BoundingBoxes):
-            out[~params["is_within_crop_area"]] = 0
+        out = self._call_kernel(F.crop, inpt, *params["crop"])
+        if isinstance(inpt, BoundingBoxes):
+            out[params["outside"]] = 0
         return out
+
+
+def _two_parts() -> np.ndarray:
+    return values_of(draws.uniforms(2))
+
+
+def _centres_inside(boxes: np.ndarray, place: tuple[int, int, int, int]) -> np.ndarray:
+    centres = (boxes[:, :2] + boxes[:, 2:]) * 0.5
+    return ((centres > place[:2]) & (centres < place[2:])).all(-1)

@@ -16,7 +16,6 @@ from ...tv_tensors import BoundingBoxes, Image, KeyPoints, Mask, TVTensor, Video
 from .. import transforms as v1
 from ..functional import to_tensor
 from . import functional as F
-from .boxes import valid_boxes, valid_points
 from .samples import flatten, get_bounding_boxes, get_keypoints, rebuild
 from .sizes import is_pure_tensor
 from .transform import AsBefore, Transform, fill_for
@@ -333,22 +332,22 @@ def labels_of(sample: Any) -> Any:
     >>> labels_of(("image", {"Labels": 3}))
     3
     """
-    place = sample[1] if isinstance(sample, (tuple, list)) else sample
-    if isinstance(place, Tensor) and is_pure_tensor(place):
-        return place
-    if not isinstance(place, dict):
+    target = sample[1] if isinstance(sample, (tuple, list)) and len(sample) > 1 else sample
+    if isinstance(target, Tensor) and target is not sample:
+        return target
+    if not isinstance(target, dict):
         raise ValueError(
-            "With labels_getter='default' the input must be a dict, or a tuple whose second item is a dict or a "
-            f"tensor, but got {type(place)}; give a function that finds the labels"
+            "To find the labels, a sample must be a dict, or its second part a dict or a tensor, but got "
+            f"{type(target)}; pass labels_getter, a function of the sample"
         )
-    exact = [key for key in place if str(key).lower() == "labels"]
-    found = exact or [key for key in place if "label" in str(key).lower()]
-    if not found:
+    named = [key for key in target if isinstance(key, str) and "label" in key.lower()]
+    if not named:
         raise ValueError(
-            f"Could not infer where the labels are in the sample: no key of {list(place)} has 'label' in it; "
-            "give a labels_getter, or None if there are none"
+            "Could not infer where the labels are in the sample; pass labels_getter, a function of the sample, "
+            "or None if it has no labels"
         )
-    return place[found[0]]
+    # The key that is just that word, in capitals or not, before those that only hold it.
+    return target[min(named, key=lambda key: key.lower() != "labels")]
 
 
 def as_getter(labels_getter: Any) -> Callable[[Any], Any]:
@@ -357,14 +356,14 @@ def as_getter(labels_getter: Any) -> Callable[[Any], Any]:
     Raises:
         ValueError: it is something else.
     """
-    if labels_getter == "default":
-        return labels_of
-    if callable(labels_getter):
-        return labels_getter
     if labels_getter is None:
         return _no_labels
+    if callable(labels_getter):
+        return labels_getter
+    if labels_getter == "default":
+        return labels_of
     raise ValueError(
-        f"labels_getter should either be 'default', a callable, or None, but got {labels_getter!r}."
+        f"labels_getter should be 'default', a function of the sample, or None, but got {labels_getter!r}"
     )
 
 
@@ -373,42 +372,52 @@ def _no_labels(sample: Any) -> None:
 
 
 class _Sanitizing(Transform):
-    """What removes some boxes or points, and their labels."""
+    """What removes some boxes or points, and their labels.
+
+    Attributes:
+        _kinds: what is thinned out with them where there are as many.
+    """
+
+    _kinds: tuple[type, ...] = ()
 
     def __init__(self, labels_getter: Any):
         super().__init__()
         self.labels_getter = labels_getter
-        self._labels_getter = as_getter(labels_getter)
+        self._getter = as_getter(labels_getter)
 
-    def _valid(self, leaves: list[Any]) -> tuple[Tensor, int]:
-        """Which stay, and how many there were."""
-        raise NotImplementedError
+    def _valid(self, leaves: list[Any]) -> Tensor:
+        """Which stay, (N,), bool."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what stays")
 
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
-        labels = self._labels_getter(sample)
-        labels = [labels] if isinstance(labels, Tensor) else list(labels or [])
         leaves = flatten(sample)
-        valid, count = self._valid(leaves)
-        for label in labels:
-            if not isinstance(label, Tensor):
-                raise ValueError(
-                    f"The labels in the input to forward() must be a tensor or None, got {type(label)} instead."
-                )
-            if len(label) != count:
-                raise ValueError(
-                    f"Number of boxes or points ({count}) and labels must match. "
-                    f"Found labels with shape={tuple(label.shape)}."
-                )
+        valid = self._valid(leaves)
+        labels = self._labels(sample, len(valid))
         params = {"valid": valid, "labels": labels}
         return rebuild(sample, [self.transform(x, params) for x in leaves])
 
+    def _labels(self, sample: Any, count: int) -> list[Tensor]:
+        labels = self._getter(sample)
+        if labels is None:
+            return []
+        labels = list(labels) if isinstance(labels, (tuple, list)) else [labels]
+        for x in labels:
+            if not isinstance(x, Tensor):
+                raise ValueError(f"The labels must be a tensor or None, but got {type(x)}")
+            if tuple(x.shape[:1]) != (count,):
+                raise ValueError(
+                    f"The number of labels must match that of boxes or points: {count}, but got labels of shape "
+                    f"{tuple(x.shape)}"
+                )
+        return labels
+
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         valid = params["valid"]
-        if any(inpt is label for label in params["labels"]):
-            return inpt[valid]
-        if isinstance(inpt, self._transformed_types) and len(inpt) == len(valid):
-            return tv_tensors.wrap(inpt[valid], like=inpt)
+        if any(inpt is x for x in params["labels"]):
+            return inpt.as_subclass(Tensor)[valid]
+        if isinstance(inpt, self._kinds) and len(inpt) == len(valid):
+            return tv_tensors.wrap(inpt.as_subclass(Tensor)[valid], like=inpt)
         return inpt
 
 
@@ -429,24 +438,21 @@ class SanitizeBoundingBoxes(_Sanitizing):
     tensor([7])
     """
 
-    _transformed_types = (BoundingBoxes, Mask)
+    _kinds = (BoundingBoxes, Mask)
 
     def __init__(
         self, min_size: float = 1.0, min_area: float = 1.0, labels_getter: Any = "default"
     ):
+        for name, least in (("min_size", min_size), ("min_area", min_area)):
+            if least < 1:
+                raise ValueError(f"{name} must be >= 1, got {least}.")
         super().__init__(labels_getter)
-        if min_size < 1:
-            raise ValueError(f"min_size must be >= 1, got {min_size}.")
-        if min_area < 1:
-            raise ValueError(f"min_area must be >= 1, got {min_area}.")
         self.min_size = min_size
         self.min_area = min_area
 
-    def _valid(self, leaves: list[Any]) -> tuple[Tensor, int]:
+    def _valid(self, leaves: list[Any]) -> Tensor:
         boxes = get_bounding_boxes(leaves)
-        plain = boxes.as_subclass(Tensor)
-        how = (boxes.format, boxes.canvas_size, self.min_size, self.min_area)
-        return valid_boxes(plain, *how), len(boxes)
+        return F.sanitize_bounding_boxes(boxes, min_size=self.min_size, min_area=self.min_area)[1]
 
 
 class SanitizeKeyPoints(_Sanitizing):
@@ -459,11 +465,10 @@ class SanitizeKeyPoints(_Sanitizing):
         ValueError: there are no points, or not as many labels.
     """
 
-    _transformed_types = (KeyPoints,)
+    _kinds = (KeyPoints,)
 
     def __init__(self, labels_getter: Any = None):
         super().__init__(labels_getter)
 
-    def _valid(self, leaves: list[Any]) -> tuple[Tensor, int]:
-        points = get_keypoints(leaves)
-        return valid_points(points.as_subclass(Tensor), points.canvas_size), len(points)
+    def _valid(self, leaves: list[Any]) -> Tensor:
+        return F.sanitize_keypoints(get_keypoints(leaves))[1]

@@ -11,7 +11,7 @@ from ....nn.functional import one_hot
 from ....tensor import Tensor
 from ... import tv_tensors
 from ...pillow import is_image
-from ...tv_tensors import BoundingBoxes, Image, KeyPoints, Mask, Video
+from ...tv_tensors import BoundingBoxes, KeyPoints, Mask, Video
 from .. import draws
 from .misc import as_getter
 from .samples import flatten, has_any, query_size, rebuild
@@ -20,88 +20,90 @@ from .transform import Transform
 
 
 class _Mixing(Transform):
+    """What both share: a batch is mixed with itself, moved on by one place.
+
+    ``make_params`` draws ``share``, how much of its own each label keeps, and what `_mix` needs.
+    """
+
     def __init__(
-        self,
-        *,
-        alpha: float = 1.0,
-        num_classes: int | None = None,
-        labels_getter: Any = "default",
+        self, *, alpha: float = 1.0, num_classes: int | None = None, labels_getter: Any = "default"
     ):
         super().__init__()
-        if alpha <= 0:
-            raise ValueError(f"alpha must be positive, got {alpha}")
+        if not alpha > 0:
+            raise ValueError(f"alpha should be greater than 0, but got {alpha}")
         self.alpha = float(alpha)
         self.num_classes = num_classes
-        self._labels_getter = as_getter(labels_getter)
+        self._getter = as_getter(labels_getter)
 
-    def _share(self) -> float:
-        """A share from 0 to 1, beta-distributed."""
-        return float(draws.dirichlet(np.full((1, 2), self.alpha, np.float32))[0, 0])
+    def _beta(self) -> float:
+        """A number from 0 to 1, beta-distributed."""
+        # The first of two Dirichlet shares is; so torchvision's stream of random numbers is kept.
+        return draws.dirichlet(np.full((1, 2), self.alpha, np.float32))[0, 0].item()
 
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
         leaves = flatten(sample)
-        name = type(self).__name__
         if has_any(leaves, is_image, BoundingBoxes, Mask, KeyPoints):
             raise ValueError(
-                f"{name}() does not support PIL images, bounding boxes, keypoints and masks."
+                f"{type(self).__name__}() does not support PIL images, bounding boxes, masks and keypoints; "
+                "give it a batch of image tensors and their labels"
             )
-        labels = self._labels_getter(sample)
-        self._check_labels(labels)
-        chosen = self._needs_transform_list(leaves)
-        params = self.make_params([x for x, is_chosen in zip(leaves, chosen) if is_chosen])
-        params |= {"labels": labels, "batch_size": len(labels)}
-        return rebuild(
-            sample,
-            [
-                self.transform(x, params) if is_chosen or x is labels else x
-                for x, is_chosen in zip(leaves, chosen)
-            ],
-        )
+        labels = self._checked(self._getter(sample))
+        # Labels are no image, even where they are the first plain tensor.
+        chosen = self._needs_transform_list([None if x is labels else x for x in leaves])
+        images = [x for x, is_chosen in zip(leaves, chosen) if is_chosen]
+        params = self.make_params(images)
+        for x in images:
+            _check_batch(x, len(labels))
+        mixed = [self.transform(x, params) if c else x for x, c in zip(leaves, chosen)]
+        shares = self._mixed_labels(labels, params["share"])
+        return rebuild(sample, [shares if x is labels else out for x, out in zip(leaves, mixed)])
 
-    def _check_labels(self, labels: Any) -> None:
+    def _checked(self, labels: Any) -> Tensor:
         if not isinstance(labels, Tensor):
             raise ValueError(f"The labels must be a tensor, but got {type(labels)} instead.")
         if labels.ndim not in (1, 2):
             raise ValueError(
-                "labels should be index based with shape (batch_size,) or probability based with shape "
-                f"(batch_size, num_classes), but got a tensor of shape {tuple(labels.shape)} instead."
+                "The labels should be class numbers, shape (batch_size,), or probabilities, shape "
+                f"(batch_size, num_classes), but got shape {tuple(labels.shape)}"
             )
         if labels.ndim == 1 and self.num_classes is None:
-            raise ValueError("num_classes must be passed if the labels are index-based (1D)")
+            raise ValueError("num_classes must be passed if the labels are class numbers")
         if labels.ndim == 2 and self.num_classes not in (None, labels.shape[1]):
             raise ValueError(
-                "When passing 2D labels, the number of elements in last dimension must match num_classes: "
-                f"{labels.shape[1]} != {self.num_classes}. You can leave num_classes to None."
+                f"The labels have {labels.shape[1]} classes, but num_classes is {self.num_classes}; "
+                "leave it away where labels are probabilities"
             )
+        return labels
+
+    def _mixed_labels(self, labels: Tensor, share: float) -> Tensor:
+        if labels.ndim == 1:
+            labels = one_hot(labels, self.num_classes)
+        return _blend(labels if labels.is_floating_point() else labels.float(), share)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        if inpt is params["labels"]:
-            label = one_hot(inpt, self.num_classes) if inpt.ndim == 1 else inpt
-            label = label if label.is_floating_point() else label.float()
-            return _mixed(label, params["label_share"])
-        if not (is_pure_tensor(inpt) or isinstance(inpt, (Image, Video))):
-            return inpt
-        ndim = 5 if isinstance(inpt, Video) else 4
-        if inpt.ndim != ndim:
-            raise ValueError(
-                f"Expected a batched input with {ndim} dims, but got {inpt.ndim} dimensions instead."
-            )
-        if len(inpt) != params["batch_size"]:
-            raise ValueError(
-                "The batch size of the image or video does not match the batch size of the labels: "
-                f"{len(inpt)} != {params['batch_size']}."
-            )
         out = self._mix(inpt.as_subclass(Tensor), params)
         return out if is_pure_tensor(inpt) else tv_tensors.wrap(out, like=inpt)
 
     def _mix(self, images: Tensor, params: dict[str, Any]) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say how it mixes images")
 
 
-def _mixed(x: Tensor, share: float) -> Tensor:
-    """``share`` of each part of a batch and the rest of the one before it."""
-    return x.roll(1, 0) * (1.0 - share) + x * share
+def _check_batch(images: Tensor, count: int) -> None:
+    ndim = 5 if isinstance(images, Video) else 4
+    if images.ndim != ndim:
+        raise ValueError(
+            f"Expected a batch of {ndim} dimensions, but got {images.ndim}; mix after collating"
+        )
+    if len(images) != count:
+        raise ValueError(
+            f"The batch size of the images does not match that of the labels: {len(images)} and {count}"
+        )
+
+
+def _blend(x: Tensor, share: float) -> Tensor:
+    """``share`` of each part of a batch, and the rest of the one before it."""
+    return x.roll(1, 0).mul_(1.0 - share).add_(x.mul(share))
 
 
 class MixUp(_Mixing):
@@ -124,11 +126,10 @@ class MixUp(_Mixing):
     """
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        share = self._share()
-        return {"lam": share, "label_share": share}
+        return {"share": self._beta()}
 
     def _mix(self, images: Tensor, params: dict[str, Any]) -> Tensor:
-        return _mixed(images, params["lam"])
+        return _blend(images, params["share"])
 
 
 class CutMix(_Mixing):
@@ -146,18 +147,23 @@ class CutMix(_Mixing):
     """
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        share = self._share()
+        half = 0.5 * math.sqrt(1.0 - self._beta())
         height, width = query_size(flat_inputs)
-        x, y = draws.integer(0, width), draws.integer(0, height)
-        part = 0.5 * math.sqrt(1.0 - share)
-        half_w, half_h = int(part * width), int(part * height)
-        left, top = max(x - half_w, 0), max(y - half_h, 0)
-        right, bottom = min(x + half_w, width), min(y + half_h, height)
-        kept = 1.0 - (right - left) * (bottom - top) / (width * height)
-        return {"box": (left, top, right, bottom), "lam_adjusted": kept, "label_share": kept}
+        left, right = _span(width, half)
+        top, bottom = _span(height, half)
+        # What is outside of the image was cut off, so the area may be less than was drawn.
+        cut = (right - left) * (bottom - top) / (height * width)
+        return {"rows": slice(top, bottom), "columns": slice(left, right), "share": 1.0 - cut}
 
     def _mix(self, images: Tensor, params: dict[str, Any]) -> Tensor:
-        left, top, right, bottom = params["box"]
+        rectangle = (..., params["rows"], params["columns"])
         out = images.clone()
-        out[..., top:bottom, left:right] = images.roll(1, 0)[..., top:bottom, left:right]
+        out[rectangle] = images.roll(1, 0)[rectangle]
         return out
+
+
+def _span(length: int, half: float) -> tuple[int, int]:
+    """From where to where a part of twice ``half`` of a side reaches, around a random place."""
+    middle = draws.integer(0, length)
+    reach = int(half * length)
+    return max(middle - reach, 0), min(middle + reach, length)
