@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -32,6 +33,9 @@ class CocoIndex:
         import json
 
         path = os.fspath(annotation_file)
+        if not os.path.exists(path):
+            told = "No such annotation file; give annFile the path of one of COCO's instances_*.json"
+            raise FileNotFoundError(errno.ENOENT, told, path)
         with open(path, encoding="utf-8") as file:
             try:
                 self.dataset = json.load(file)

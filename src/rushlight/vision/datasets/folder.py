@@ -208,7 +208,12 @@ class DatasetFolder(VisionDataset):
         return find_classes(directory)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        path, target = self.samples[index]
+        try:
+            path, target = self.samples[index]
+        except IndexError:
+            raise IndexError(
+                f"index {index} is out of range for {type(self).__name__} of {len(self.samples)} samples"
+            ) from None
         try:
             sample = self.loader(path)
         except OSError as error:
@@ -269,6 +274,7 @@ def _of_sample(error: OSError, index: Any, path: str, name: str) -> OSError:
     """The same error that says whose it is."""
     where = f"sample {index} of {name}"
     if error.errno is not None and type(error)(error.errno, "").errno is not None:
-        return type(error)(error.errno, f"{error.strerror}: {where} cannot be read", path)
+        cure = "; was it moved since the folder was listed?" * isinstance(error, FileNotFoundError)
+        return type(error)(error.errno, f"{error.strerror}: {where} cannot be read{cure}", path)
     told = "" if path in str(error) else f" ({path})"
     return type(error)(f"{where}{told}: {error}")
