@@ -34,7 +34,9 @@ class CocoIndex:
 
         path = os.fspath(annotation_file)
         if not os.path.exists(path):
-            told = "No such annotation file; give annFile the path of one of COCO's instances_*.json"
+            told = (
+                "No such annotation file; give annFile the path of one of COCO's instances_*.json"
+            )
             raise FileNotFoundError(errno.ENOENT, told, path)
         with open(path, encoding="utf-8") as file:
             try:
