@@ -106,7 +106,7 @@ def test_large_arguments_stay_finite():
     "function", [F.gelu, F.silu, F.softplus, F.mish, F.elu, torch.sigmoid, F.logsigmoid]
 )
 def test_16_bits_are_rounded_once(function, dtype):
-    x = torch.linspace(-3, 3, 31).to(dtype)
+    x = (torch.arange(-15, 16) / 5).to(dtype)
     made = function(x)
     assert made.dtype is dtype
     exact = function(x.double())

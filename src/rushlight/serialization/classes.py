@@ -79,6 +79,7 @@ _MODULES = {
     "torch.optim.swa_utils": "AveragedModel SWALR",
     "torch.utils.data.dataset": "ChainDataset ConcatDataset Dataset IterableDataset StackDataset "
     "Subset TensorDataset",
+    "torch.utils.data.distributed": "DistributedSampler",
     "torch.utils.data.sampler": "BatchSampler RandomSampler Sampler SequentialSampler "
     "SubsetRandomSampler WeightedRandomSampler",
     "torch.utils.hooks": "RemovableHandle",

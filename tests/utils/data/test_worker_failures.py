@@ -226,7 +226,10 @@ def test_no_exception_is_lost_without_a_message():
 # ---- the main process ends
 
 PROGRAM = """
+import signal
 import sys
+# A shell starts what it puts into the background with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {here!r})
 import loading
 from rushlight.utils.data import DataLoader
