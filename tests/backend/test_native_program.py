@@ -169,6 +169,22 @@ def test_a_root_without_a_division_before_it_is_joined_rightly():
     np.testing.assert_allclose(p, want, rtol=1e-12)
 
 
+def test_a_product_and_a_sum_are_joined_rightly():
+    program = [scalar("mul", 0, 0, 0.5), binary("add", 0, 0, 1, -3.0)]
+    p, g = (make(np.float64, 1500, seed=i) for i in range(2))
+    want = p * 0.5 - 3 * g
+    _native.run_program(program, [[p], [g]], 0b01, 0)
+    np.testing.assert_allclose(p, want, rtol=1e-12)
+
+
+def test_a_product_that_is_added_to_itself_is_not_joined():
+    p = make(np.float64, 1500)
+    want = p * 0.5 - 3 * (p * 0.5)
+    program = [scalar("mul", 0, 0, 0.5), binary("add", 0, 0, 0, -3.0)]
+    _native.run_program(program, [[p]], 0b1, 0)
+    np.testing.assert_allclose(p, want, rtol=1e-12)
+
+
 def test_types_may_differ_between_rows():
     p = [np.ones(3, np.float32), np.ones(4, np.float64)]
     q = [np.full(3, 2, np.float32), np.full(4, 0.1, np.float64)]

@@ -135,14 +135,18 @@ bool dies_at(const Program &program, size_t at, int r) {
     return true;
 }
 
-// v = v * a, v = v + b * y * z as one instruction, if that is what ends at `at`.
+// v = v * a, then v = v + b * y or v = v + b * y * z, as one instruction, if that is what ends at
+// `at`.
 bool join_average(const Program &program, size_t at, Instruction &result) {
     if (at < 1) return false;
     const Instruction &scale = program[at - 1], &add = program[at];
-    if (!is_scalar(scale, Binary::mul) || !is(add, Ternary::addcmul)) return false;
+    const bool plain = add.family == Family::binary && add.op == int(Binary::add);
+    if (!is_scalar(scale, Binary::mul) || !(plain || is(add, Ternary::addcmul))) return false;
     const int v = add.out;
-    if (scale.out != v || scale.x != v || add.x != v || add.y == v || add.z == v) return false;
-    result = {Family::extra, int(Extra::scale_and_addcmul), v, v, add.y, add.z, scale.b, add.a, 0};
+    if (scale.out != v || scale.x != v || add.x != v || add.y == v) return false;
+    if (!plain && add.z == v) return false;
+    const Extra op = plain ? Extra::scale_and_add : Extra::scale_and_addcmul;
+    result = {Family::extra, int(op), v, v, add.y, plain ? add.y : add.z, scale.b, add.a, 0};
     return true;
 }
 

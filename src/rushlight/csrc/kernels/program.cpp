@@ -31,6 +31,7 @@ void run(Extra op, const T *x, const T *y, const T *z, T *out, int64_t n, T a, T
         case Extra::less: RL_EACH(x[i] < a ? T(1) : T(0))
         case Extra::equal: RL_EACH(x[i] == a ? T(1) : T(0))
         case Extra::where: RL_EACH(x[i] != T(0) ? y[i] : z[i])
+        case Extra::scale_and_add: RL_EACH(x[i] * a + b * y[i])
         case Extra::scale_and_addcmul: RL_EACH(x[i] * a + b * y[i] * z[i])
         case Extra::addcdiv_by_root: RL_EACH(x[i] + a * y[i] / (sqrt_of(z[i]) * b + c))
         case Extra::count: return;

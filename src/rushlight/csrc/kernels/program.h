@@ -1,7 +1,7 @@
 // What a program of element-wise operations needs beside the pointwise loops.
 //
 // Each is one pass over n elements of a block that lies in the first-level cache; a, b and c are the
-// numbers of the instruction. The last two are several operations in one: what `joined` in program.cpp
+// numbers of the instruction. The last three are several operations in one: what `joined` in program.cpp
 // makes of the sequences in which optimizers spend their time.
 #pragma once
 
@@ -9,10 +9,10 @@
 
 #include "../dispatch.h"
 
-#define RUSHLIGHT_PROGRAM_OPS(X)                                                     \
-    X(copy)                                                                          \
-    X(fill) X(lerp) X(sign) X(greater) X(less) X(equal) X(where) X(scale_and_addcmul) \
-        X(addcdiv_by_root)
+#define RUSHLIGHT_PROGRAM_OPS(X)                                                \
+    X(copy)                                                                     \
+    X(fill) X(lerp) X(sign) X(greater) X(less) X(equal) X(where)                \
+        X(scale_and_add) X(scale_and_addcmul) X(addcdiv_by_root)
 
 namespace rushlight {
 
